@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* Every reason to drop a packet: its name, and what to do about it. One list for both sides. */
+#ifndef LB_DROPS_H
+#define LB_DROPS_H
+
+/* X(NAME, "reason", "help") */
+#define LB_DROP_REASONS(X)                                                                         \
+	X(MALFORMED, "malformed",                                                                  \
+	  "headers or lengths contradict each other: look at the sender, or at a broken link")     \
+	X(FRAGMENT, "fragment",                                                                    \
+	  "a fragmented packet for a VIP: fragments are not followed yet; lower the sender's "     \
+	  "datagram size or raise the path's MTU")                                                 \
+	X(TCP_FLAGS, "tcp_flags",                                                                  \
+	  "first packet of an unknown TCP flow with flags that open nothing: harmless, often a "   \
+	  "scan")                                                                                  \
+	X(NO_BACKEND, "no_backend",                                                                \
+	  "the VIP has no backend that takes new flows: lbctl show backends, then add-backend or " \
+	  "set-backend --state up or --weight")                                                    \
+	X(NO_SNAT, "no_snat",                                                                      \
+	  "no source address toward the backend was known when it was added: lbctl set-vip VIP "   \
+	  "--snat ADDRESS, or add the route and run lbctl attach again")                           \
+	X(NO_PORT, "no_port",                                                                      \
+	  "every source port tried toward the backend is in use: lbctl set-vip VIP --snat A,B "     \
+	  "adds addresses; each gives every backend 65,000 ports less ip_local_port_range")                                                                            \
+	X(PORT_LOST, "port_lost",                                                                  \
+	  "the flow's source port was evicted and taken by another flow: attach with a larger "    \
+	  "--flows")                                                                               \
+	X(FLOW_BUSY, "flow_busy",                                                                  \
+	  "two CPUs changed the same flow at once; the sender's retransmission goes through")      \
+	X(REPLY_NO_FLOW, "reply_no_flow",                                                          \
+	  "a backend answered to a flow that is gone (expired, flushed or evicted): if it grows, " \
+	  "raise --timeout of the VIP or --flows of attach")                                       \
+	X(TTL, "ttl", "TTL ran out here: a routing loop, or a sender with a very low TTL")         \
+	X(TOO_BIG, "too_big",                                                                      \
+	  "larger than the MTU on the way out: raise that MTU, or lower the sender's")             \
+	X(NO_ROUTE, "no_route",                                                                    \
+	  "no route to the backend or client, or it is this host itself: ip route get ADDRESS")    \
+	X(ROUTE_REJECT, "route_reject",                                                            \
+	  "a blackhole, unreachable or prohibit route: ip route get ADDRESS")                      \
+	X(FWD_DISABLED, "fwd_disabled",                                                            \
+	  "the route look-up is switched off: sysctl net.ipv4.conf.lo.forwarding=1 (attach sets "  \
+	  "it; sysctl --system may have reset it)")                                                \
+	X(NO_NEIGHBOUR, "no_neighbour",                                                            \
+	  "the next hop's MAC is unknown: is it up? lbctl attach IFACE asks for it again")         \
+	X(CHECKSUM, "checksum",                                                                    \
+	  "a packet too long to complete its checksum in native mode: attach with --mode generic") \
+	X(OUTPUT, "output", "the packet could not be prepared for sending: report this as a bug")
+
+enum lb_drop {
+#define LB_DROP_ENUM(name, text, help) LB_DROP_##name,
+	LB_DROP_REASONS(LB_DROP_ENUM)
+#undef LB_DROP_ENUM
+	LB_DROPS,
+	LB_DROPS_MAX = 64, /* size of the map, so that a reason more is no change of layout */
+};
+
+_Static_assert(LB_DROPS <= LB_DROPS_MAX, "room for the drop reasons");
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The pinned maps: all state there is. Written by lbctl except where a line says so. */
+#ifndef LB_MAPS_H
+#define LB_MAPS_H
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_helpers.h>
+
+#include "lb_abi.h"
+#include "lb_drops.h"
+
+/* Set by the loader before the program is verified: branches on it cost nothing. */
+const volatile struct lb_config lb_config = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lb_settings);
+} lb_settings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, LB_MAX_LOCALS);
+	__type(key, struct lb_addr);
+	__type(value, struct lb_local);
+} lb_locals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_MAX_LOCALS);
+	__type(key, __u32);
+	__type(value, struct lb_addr);
+} lb_local_addrs SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, LB_MAX_VIPS);
+	__type(key, struct lb_service_key);
+	__type(value, struct lb_vip);
+} lb_vips SEC(".maps");
+
+struct lb_pool_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct lb_pool)); /* clang 14 emits no BTF for it as a __type */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, LB_MAX_VIPS);
+	__type(key, __u32);
+	__array(values, struct lb_pool_map);
+} lb_pools SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_MAX_BACKENDS);
+	__type(key, __u32);
+	__type(value, struct lb_backend);
+} lb_backends SEC(".maps");
+
+/* Addresses and ports that backends answer from. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, LB_MAX_BACKENDS);
+	__type(key, struct lb_service_key);
+	__type(value, __u32);
+} lb_backend_ports SEC(".maps");
+
+/* Written by the data path: the last next hop that the FIB gave for a backend. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_MAX_BACKENDS);
+	__type(key, __u32);
+	__type(value, struct lb_nexthop);
+} lb_backend_nexthops SEC(".maps");
+
+/* Flow state, written by the data path: sized by the loader. See flow_table.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1);
+	__type(key, struct ct_key);
+	__type(value, struct ct_flow);
+} lb_flows SEC(".maps"), lb_half_open SEC(".maps");
+
+/* Flow entries in the making: too large for the stack of 512 bytes. */
+enum lb_scratch_slot {
+	LB_SCRATCH_HALF,
+	LB_SCRATCH_PROMOTED,
+	LB_SCRATCHES,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LB_SCRATCHES);
+	__type(key, __u32);
+	__type(value, struct ct_flow);
+} lb_scratch SEC(".maps");
+
+/* Counters, written by the data path, one copy per CPU and so without atomics. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LB_MAX_VIPS);
+	__type(key, __u32);
+	__type(value, struct lb_vip_stats);
+} lb_vip_stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LB_MAX_BACKENDS);
+	__type(key, __u32);
+	__type(value, struct lb_count);
+} lb_backend_stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LB_DROPS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} lb_drops SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct lb_totals);
+} lb_totals SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_MAX_IFACES);
+	__type(key, __u32); /* ifindex */
+	__type(value, struct lb_iface);
+} lb_ifaces SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, LB_MAX_IFACES);
+	__type(key, __u32); /* ifindex */
+	__type(value, __u64);
+} lb_iface_packets SEC(".maps");
+
+#endif

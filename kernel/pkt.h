@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/* The packet on its journey, and the verdicts that stages answer. */
+#ifndef LB_PKT_H
+#define LB_PKT_H
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+
+#include <stddef.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "lb_abi.h"
+#include "lb_drops.h"
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+#define LB_IP_MF     0x2000 /* RFC 791, 3.1: more fragments */
+#define LB_IP_OFFSET 0x1fff
+
+enum lb_verdict {
+	LB_NEXT, /* on to the next stage */
+	LB_PASS, /* not for us: to the host, as it came */
+	LB_TX,
+	LB_REDIRECT,
+	LB_HANDOVER, /* to the clsact program, which redirects it */
+	LB_DROP,     /* LB_DROP + enum lb_drop */
+};
+
+static __always_inline enum lb_verdict lb_drop(enum lb_drop reason)
+{
+	return LB_DROP + reason;
+}
+
+/* Where a packet goes on to: what its addresses and ports become. */
+struct lb_tuple {
+	struct lb_addr src;
+	struct lb_addr dst;
+	__be16 sport;
+	__be16 dport;
+};
+
+enum lb_tcp_flags {
+	LB_TCP_FIN = 0x01,
+	LB_TCP_SYN = 0x02,
+	LB_TCP_RST = 0x04,
+	LB_TCP_ACK = 0x10,
+};
+
+/* Parsed once; later stages look here and not at the headers. Lengths and offsets in bytes. */
+struct lb_pkt {
+	struct xdp_md *ctx;
+	struct lb_tuple tuple; /* as it came */
+	struct lb_tuple to;    /* as it leaves */
+	struct lb_nexthop nexthop;
+	__u32 now;	       /* low 32 bits of jiffies */
+	__u32 tcp_seq;	       /* host order */
+	__u32 tcp_ack;	       /* host order */
+	__u32 l3_len;	       /* without link layer and padding */
+	__u16 l3_off;
+	__u16 l4_off;
+	__u16 local; /* local id of the destination address */
+	__u16 vip;   /* id, when has_vip */
+	__u16 frag;  /* host order: LB_IP_MF and offset */
+	__u8 family; /* AF_INET */
+	__u8 ip_proto;
+	__u8 ttl;
+	__u8 tos;
+	__u8 tcp_flags;
+	__u8 local_flags; /* enum lb_local_flags */
+	__u8 has_vip;
+	__u8 pad;
+};
+
+static __always_inline void *pkt_data(const struct lb_pkt *pkt)
+{
+	return (void *)(long)pkt->ctx->data;
+}
+
+static __always_inline void *pkt_end(const struct lb_pkt *pkt)
+{
+	return (void *)(long)pkt->ctx->data_end;
+}
+
+static __always_inline int pkt_beyond(void *at, __u32 bytes, void *end)
+{
+	at += bytes;
+	barrier_var(at); /* else the compiler computes with end, which the verifier refuses */
+	return at > end;
+}
+
+#define PKT_L4_OFF_MAX 0xff
+
+/* The mask, which changes nothing, shows the verifier what the parser made sure of. */
+static __always_inline void *pkt_l4(const struct lb_pkt *pkt)
+{
+	return pkt_data(pkt) + (*(volatile __u16 *)&pkt->l4_off & PKT_L4_OFF_MAX);
+}
+
+static __always_inline void addr_from_v4(struct lb_addr *addr, __be32 v4)
+{
+	addr->w[0] = 0;
+	addr->w[1] = 0;
+	addr->w[2] = bpf_htonl(LB_V4_PREFIX);
+	addr->w[3] = v4;
+}
+
+static __always_inline int addr_equal(const struct lb_addr *a, const struct lb_addr *b)
+{
+	return !((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) |
+		 (a->w[3] ^ b->w[3]));
+}
+
+#endif

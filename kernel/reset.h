@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Turns a TCP packet around into the RST that answers it (RFC 9293, 3.10.7.1), for clients of
+ * connections that nobody knows any more. It goes back the way the packet came.
+ */
+#ifndef LB_RESET_H
+#define LB_RESET_H
+
+#include "count.h"
+#include "rewrite.h"
+
+#define RESET_TTL 64
+
+static __always_inline void reset_ip(struct iphdr *ip, const struct lb_pkt *pkt)
+{
+	__u64 sum = 0;
+	int i;
+
+	ip->version = 4;
+	ip->ihl = sizeof(*ip) / 4;
+	ip->tos = 0;
+	ip->tot_len = bpf_htons(sizeof(*ip) + sizeof(struct tcphdr));
+	ip->id = 0;
+	ip->frag_off = bpf_htons(0x4000); /* don't fragment, so the identification may be 0, RFC 6864 */
+	ip->ttl = RESET_TTL;
+	ip->check = 0;
+	ip->saddr = pkt->tuple.dst.w[3];
+	ip->daddr = pkt->tuple.src.w[3];
+	for (i = 0; i < (int)sizeof(*ip) / 4; i++)
+		sum += ((__u32 *)ip)[i];
+	ip->check = ~csum_fold(sum);
+}
+
+static __always_inline void reset_tcp(struct tcphdr *tcp, const struct lb_pkt *pkt, int partial)
+{
+	__u64 sum = csum_addr(&pkt->tuple.src) + csum_addr(&pkt->tuple.dst) +
+		    bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(*tcp));
+	int i;
+
+	__builtin_memset(tcp, 0, sizeof(*tcp));
+	tcp->source = pkt->tuple.dport;
+	tcp->dest = pkt->tuple.sport;
+	tcp->seq = bpf_htonl(pkt->tcp_ack);
+	tcp->doff = sizeof(*tcp) / 4;
+	tcp->rst = 1;
+	if (partial) {
+		tcp->check = csum_fold(sum);
+		return;
+	}
+	for (i = 0; i < (int)sizeof(*tcp) / 4; i++)
+		sum += ((__u32 *)tcp)[i];
+	tcp->check = ~csum_fold(sum);
+}
+
+/*
+ * Only for packets with an ACK, whose number is the RST's sequence number. The options of the IP
+ * header go: the TCP header moves down, which a partial checksum's skb could not follow, so such a
+ * packet is dropped.
+ */
+static __noinline enum lb_verdict reset_client(struct lb_pkt *pkt)
+{
+	__u32 len = sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr);
+	struct lb_totals *totals = count_totals();
+	__be16 *field = csum_field(pkt);
+	int partial;
+	struct ethhdr *eth;
+	__u8 mac[ETH_ALEN];
+
+	if (!field)
+		return lb_drop(LB_DROP_OUTPUT);
+	partial = lb_config.generic && csum_is_pseudo(pkt, *field) && csum_is_partial(pkt);
+	if (partial && pkt->l4_off != sizeof(*eth) + sizeof(struct iphdr))
+		return lb_drop(LB_DROP_TCP_FLAGS);
+	if (bpf_xdp_adjust_tail(pkt->ctx, (int)len - (int)(pkt->ctx->data_end - pkt->ctx->data)))
+		return lb_drop(LB_DROP_OUTPUT);
+	eth = pkt_data(pkt);
+	if ((void *)eth + len > pkt_end(pkt))
+		return lb_drop(LB_DROP_OUTPUT);
+	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
+	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
+	reset_ip((void *)(eth + 1), pkt);
+	reset_tcp((void *)(eth + 1) + sizeof(struct iphdr), pkt, partial);
+	if (totals)
+		totals->resets++;
+	return LB_TX;
+}
+
+#endif

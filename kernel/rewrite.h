@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Rewriting: MACs, addresses, ports, TTL and checksums (RFC 1624).
+ *
+ * A packet that a local stack sent over veth, or that GRO has merged, carries a *partial* checksum:
+ * its field holds only the folded pseudo-header sum, and the rest is summed at the far end of the
+ * stack. A generic program must leave it so, since the skb still says so; a native one must
+ * complete it, since that mark is lost. (Documentation/networking/checksum-offloads.rst)
+ */
+#ifndef LB_REWRITE_H
+#define LB_REWRITE_H
+
+#include "csum.h"
+#include "pkt.h"
+
+#define CSUM_BLOCK 256
+#define CSUM_CHUNK 32
+#define CSUM_MAX   (16 * CSUM_BLOCK) /* bytes; partial checksums come in by veth, up to 3.5 KB */
+
+/*
+ * Sums the bytes from an offset on: blocks, chunks, words. -1 if longer than CSUM_MAX. Not static,
+ * so that the verifier looks at it once and not on every path that leads here.
+ */
+__noinline __s64 csum_bytes(struct xdp_md *ctx, __u32 offset, __u32 left)
+{
+	void *end = (void *)(long)ctx->data_end;
+	void *at = (void *)(long)ctx->data + (offset & PKT_L4_OFF_MAX);
+	__u64 sum = 0;
+	int i, j;
+
+	for (i = 0; i < CSUM_MAX / CSUM_BLOCK; i++) {
+		if (left < CSUM_BLOCK || pkt_beyond(at, CSUM_BLOCK, end))
+			break;
+		sum += (__u32)bpf_csum_diff(NULL, 0, at, CSUM_BLOCK, 0);
+		at += CSUM_BLOCK;
+		left -= CSUM_BLOCK;
+	}
+	for (i = 0; i < CSUM_BLOCK / CSUM_CHUNK; i++) {
+		if (left < CSUM_CHUNK || pkt_beyond(at, CSUM_CHUNK, end))
+			break;
+		for (j = 0; j < CSUM_CHUNK / 4; j++)
+			sum += ((__u32 *)at)[j];
+		at += CSUM_CHUNK;
+		left -= CSUM_CHUNK;
+	}
+	for (i = 0; i < CSUM_CHUNK / 2; i++) {
+		if (left < 2 || pkt_beyond(at, 2, end))
+			break;
+		sum += *(__u16 *)at;
+		at += 2;
+		left -= 2;
+	}
+	if (left > 1)
+		return -1;
+	if (left == 1) {
+		if (pkt_beyond(at, 1, end))
+			return -1;
+		sum += bpf_htons(*(__u8 *)at << 8); /* RFC 1071: padded with a zero byte */
+	}
+	return sum;
+}
+
+static __always_inline __s64 csum_transport(const struct lb_pkt *pkt)
+{
+	return csum_bytes(pkt->ctx, pkt->l4_off, pkt->l3_len - (pkt->l4_off - pkt->l3_off));
+}
+
+static __always_inline __u64 csum_pseudo(const struct lb_pkt *pkt, const struct lb_addr *src,
+					 const struct lb_addr *dst)
+{
+	__u32 l4_len = pkt->l3_len - (pkt->l4_off - pkt->l3_off);
+
+	return csum_addr(src) + csum_addr(dst) + bpf_htons(pkt->ip_proto) +
+	       bpf_htonl(l4_len);
+}
+
+static __always_inline int csum_is_pseudo(const struct lb_pkt *pkt, __u16 field)
+{
+	return field == csum_fold(csum_pseudo(pkt, &pkt->tuple.src, &pkt->tuple.dst));
+}
+
+/*
+ * Is a field that equals the pseudo-header sum a partial checksum, or a complete one that is equal
+ * by chance (1 in 65536)? A frame too long to sum has been merged or is yet to be cut: partial.
+ */
+static __always_inline int csum_is_partial(struct lb_pkt *pkt)
+{
+	__s64 sum = csum_transport(pkt);
+
+	if (sum < 0)
+		return 1;
+	return csum_fold(sum + csum_pseudo(pkt, &pkt->tuple.src, &pkt->tuple.dst)) != 0xffff;
+}
+
+static __always_inline __be16 *csum_field(struct lb_pkt *pkt)
+{
+	void *l4 = pkt_l4(pkt);
+	__u32 offset = pkt->ip_proto == IPPROTO_TCP ? offsetof(struct tcphdr, check) :
+						      offsetof(struct udphdr, check);
+
+	return l4 + offset + 2 > pkt_end(pkt) ? NULL : l4 + offset;
+}
+
+/* Writes addresses and ports; the transport checksum comes apart. */
+static __always_inline enum lb_verdict rewrite_headers(struct lb_pkt *pkt)
+{
+	struct ethhdr *eth = pkt_data(pkt);
+	struct iphdr *ip = (void *)(eth + 1);
+	__be16 *ports = pkt_l4(pkt);
+	__be16 ttl_word;
+	__u64 sum;
+
+	if ((void *)(ip + 1) > pkt_end(pkt) || (void *)(ports + 2) > pkt_end(pkt))
+		return lb_drop(LB_DROP_OUTPUT);
+	__builtin_memcpy(eth->h_dest, pkt->nexthop.dmac, ETH_ALEN);
+	__builtin_memcpy(eth->h_source, pkt->nexthop.smac, ETH_ALEN);
+	ttl_word = *(__be16 *)&ip->ttl;
+	ip->ttl--;
+	sum = (__u16)~ip->check;
+	sum += csum_replace16(ttl_word, *(__be16 *)&ip->ttl);
+	sum += csum_replace_addr(&pkt->tuple.src, &pkt->to.src);
+	sum += csum_replace_addr(&pkt->tuple.dst, &pkt->to.dst);
+	ip->check = ~csum_fold(sum);
+	ip->saddr = pkt->to.src.w[3];
+	ip->daddr = pkt->to.dst.w[3];
+	ports[0] = pkt->to.sport;
+	ports[1] = pkt->to.dport;
+	return LB_NEXT;
+}
+
+/* What addresses and ports add to a sum. */
+static __always_inline __u64 rewrite_addrs_delta(const struct lb_pkt *pkt)
+{
+	return csum_replace_addr(&pkt->tuple.src, &pkt->to.src) +
+	       csum_replace_addr(&pkt->tuple.dst, &pkt->to.dst);
+}
+
+static __always_inline __u64 rewrite_ports_delta(const struct lb_pkt *pkt)
+{
+	return csum_replace16(pkt->tuple.sport, pkt->to.sport) +
+	       csum_replace16(pkt->tuple.dport, pkt->to.dport);
+}
+
+/* Native mode: the complete checksum, summed over the rewritten packet with a field of zero. */
+static __noinline enum lb_verdict csum_complete(struct lb_pkt *pkt)
+{
+	__be16 *field = csum_field(pkt);
+	__s64 sum;
+	__u16 check;
+
+	if (!field)
+		return lb_drop(LB_DROP_OUTPUT);
+	*field = 0;
+	sum = csum_transport(pkt);
+	if (sum < 0)
+		return lb_drop(LB_DROP_CHECKSUM);
+	check = ~csum_fold(sum + csum_pseudo(pkt, &pkt->to.src, &pkt->to.dst));
+	field = csum_field(pkt);
+	if (!field)
+		return lb_drop(LB_DROP_OUTPUT);
+	*field = check ? check : 0xffff;
+	return LB_NEXT;
+}
+
+static __always_inline enum lb_verdict rewrite(struct lb_pkt *pkt)
+{
+	__be16 *field = csum_field(pkt);
+	enum lb_verdict verdict;
+	int partial;
+	__u16 old;
+
+	if (!field)
+		return lb_drop(LB_DROP_OUTPUT);
+	old = *field;
+	partial = unlikely(csum_is_pseudo(pkt, old)) && (!lb_config.generic || csum_is_partial(pkt));
+	verdict = rewrite_headers(pkt);
+	if (verdict != LB_NEXT)
+		return verdict;
+	if (pkt->ip_proto == IPPROTO_UDP && !old)
+		return LB_NEXT; /* RFC 768: the sender made none */
+	if (partial && !lb_config.generic)
+		return csum_complete(pkt);
+	field = csum_field(pkt);
+	if (!field)
+		return lb_drop(LB_DROP_OUTPUT);
+	if (partial) {
+		*field = csum_fold(old + rewrite_addrs_delta(pkt));
+		return LB_NEXT;
+	}
+	old = ~csum_fold((__u16)~old + rewrite_addrs_delta(pkt) + rewrite_ports_delta(pkt));
+	*field = old || pkt->ip_proto != IPPROTO_UDP ? old : 0xffff;
+	return LB_NEXT;
+}
+
+#endif

@@ -1,0 +1,106 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+# Changes while wrk runs: no error, except what a removed backend must cost.
+
+# New connections, one a time, until this backend gets one.
+reaches() {
+	[ "$(fetch "http://$LAB_VIP/")" = "$1" ]
+}
+
+in_both_modes changes_under_load
+test_changes_under_load() {
+	local keep short i
+	lab_with_lbctl
+	lab_lbctl add-vip "$VIP"
+	lab_lbctl add-backend "$VIP" "$LAB_B1"
+	wrk_start keep 8
+	keep=$LAB_PID
+	wrk_start short 8 -H 'Connection: close'
+	short=$LAB_PID
+	sleep 1
+	lab_lbctl add-backend "$VIP" "$LAB_B2"
+	lab_until 2 reaches b2 || fail "the added backend gets nothing"
+	for i in 1 5 0 3; do
+		lab_lbctl set-backend "$VIP" "$LAB_B1" --weight "$i"
+		sleep 0.3
+	done
+	lab_lbctl drain "$VIP" "$LAB_B2"
+	sleep 0.5
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		reaches b1 || fail "a draining backend got a new connection"
+	done
+	lab_lbctl set-backend "$VIP" "$LAB_B2" --state up
+	for i in 1 2 3; do
+		lab_lbctl attach eth0 --mode "$MODE"
+		sleep 0.2
+	done
+	lab_until 2 reaches b2 || fail "after draining the backend gets nothing"
+	kill -0 "$keep" || fail "wrk ended before the changes"
+	wrk_end "$keep" keep
+	wrk_end "$short" short
+}
+
+in_both_modes attach_another_build
+test_attach_another_build() {
+	local pid
+	[ -x "${LBCTL_OTHER:-}" ] || skip "LBCTL_OTHER names no lbctl of another build"
+	lab_with_lbctl
+	vip_up
+	wrk_start wrk 4
+	pid=$LAB_PID
+	sleep 1
+	LBCTL=$LBCTL_OTHER lab_lbctl attach eth0 --mode "$MODE"
+	sleep 1
+	lab_lbctl attach eth0 --mode "$MODE"
+	wrk_end "$pid" wrk
+	check "$(json show vips)" '.[0].backends == 2'
+}
+
+# One error at most for each connection that the backend had; then it gets no packet any more.
+in_both_modes del_backend_under_load
+test_del_backend_under_load() {
+	local pid open after
+	lab_with_lbctl
+	vip_up
+	wrk_start wrk 6
+	pid=$LAB_PID
+	sleep 2
+	open=$(open_connections b2)
+	[ "$open" -gt 0 ]
+	lab_lbctl del-backend "$VIP" "$LAB_B2"
+	sleep 1
+	after=$(lab_counter b2 TcpInSegs)
+	sleep 1
+	[ "$(lab_counter b2 TcpInSegs)" = "$after" ] || fail "the removed backend still gets packets"
+	wrk_end "$pid" wrk ".errors.all <= $open and .errors.timeout == 0"
+	check "$(json show flows --limit 1000)" 'all(.backend == "172.17.0.2:80")'
+}
+
+# The other way to remove: nothing breaks when the backend was drained first.
+test_drain_then_delete() {
+	local pid
+	lab_with_lbctl
+	vip_up
+	wrk_start wrk 6 -H 'Connection: close'
+	pid=$LAB_PID
+	sleep 1
+	lab_lbctl drain "$VIP" "$LAB_B2" --wait 30s
+	check "$(json show backends)" 'map(select(.backend == "172.17.0.3:80"))[0] |
+		.state == "drain" and .flows == 0'
+	lab_lbctl del-backend "$VIP" "$LAB_B2"
+	wrk_end "$pid" wrk
+}
+
+# A wait that is too short fails, and the draining stays.
+test_drain_wait_ends() {
+	local pid status=0
+	lab_with_lbctl
+	vip_up
+	wrk_start wrk 4
+	pid=$LAB_PID
+	sleep 1
+	lab_lbctl drain "$VIP" "$LAB_B2" --wait 500ms 2>"$LAB_DIR/err" || status=$?
+	[ "$status" = 1 ] || fail "drain --wait: status $status, $(cat "$LAB_DIR/err")"
+	check "$(json show backends)" 'map(select(.state == "drain")) | length == 1'
+	wrk_end "$pid" wrk
+}

@@ -1,0 +1,132 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+# TCP through the VIP: nothing lost, nothing mixed up, both backends used.
+
+in_both_modes wrk_without_errors
+test_wrk_without_errors() {
+	local seconds
+	seconds=$(full 30 10)
+	lab_with_lbctl
+	vip_up
+	wrk_start wrk "$seconds"
+	sleep $((seconds / 2)) # connections are all open by then
+	in_share "$(open_connections b1)" "$(open_connections b2)" 30 70
+	wrk_end "$LAB_PID" wrk
+}
+
+in_both_modes short_connections
+test_short_connections() {
+	local load out
+	lab_with_lbctl
+	vip_up
+	load=$(lab_cc bench/conn_load.c)
+	out=$(lab_in client "$load" "$LAB_VIP" 80 "$(full 200000 40000)" 100)
+	check "$out" '.errors.all == 0 and .slow_connects == 0'
+	in_share "$(jq .backends.b1 <<<"$out")" "$(jq .backends.b2 <<<"$out")" 47 53
+}
+
+# The proof: every packet of every connection at one backend.
+in_both_modes session_consistency
+test_session_consistency() {
+	LAB_PREFIX=$LAB_PREFIX exec "$BENCH/consistency" --only lbctl --rounds 0 --seconds 2 \
+		--connections 5000 --mode "$MODE" --lbctl "$LBCTL"
+}
+
+# The same tool with a balancer that picks a backend for each packet.
+test_session_consistency_can_fail() {
+	local out
+	out=$(LAB_PREFIX=$LAB_PREFIX "$BENCH/consistency" --only perpacket --rounds 0 \
+		--connections 50 --json)
+	check "$out" '.proofs[0] | .proved == false and .packets_without_syn > 0'
+}
+
+in_both_modes transfer
+test_transfer() {
+	local i
+	lab_with_lbctl
+	vip_up
+	lab_file big $((300 << 20))
+	for i in 1 2; do
+		fetch --max-time 60 -o "$LAB_DIR/down" "http://$LAB_VIP/big"
+		cmp "$LAB_DIR/down" "$LAB_DIR/www/big"
+		fetch --max-time 60 -T "$LAB_DIR/www/big" "http://$LAB_VIP/up/$i"
+		cmp "$LAB_DIR"/b?/up/"$i" "$LAB_DIR/www/big"
+	done
+}
+
+# iperf3 to an address, in this direction; prints the rate in Mbit/s.
+bulk_rate() {
+	lab_in client iperf3 -J -c "$1" -p 5201 -t "$2" "${@:3}" |
+		jq '.end.sum_received.bits_per_second / 1e6 | round'
+}
+
+median() {
+	sort -n "$1" | sed -n "$(($(wc -l <"$1") / 2 + 1))p"
+}
+
+test_transfer_rate() {
+	local i direct through seconds times
+	seconds=$(full 5 1)
+	times=$(full 5 3)
+	lab_up
+	lab_start b1 iperf3 -s -p 5201 >/dev/null
+	attach eth0
+	lab_lbctl add-vip "$LAB_VIP:5201/tcp"
+	lab_lbctl add-backend "$LAB_VIP:5201/tcp" "$LAB_B1"
+	lab_until 5 lab_listens b1 5201
+	for way in "" -R; do
+		rm -f "$LAB_DIR/direct" "$LAB_DIR/through"
+		for ((i = 0; i < times; i++)); do
+			bulk_rate "$LAB_B1" "$seconds" $way >>"$LAB_DIR/direct"
+			bulk_rate "$LAB_VIP" "$seconds" $way >>"$LAB_DIR/through"
+		done
+		direct=$(median "$LAB_DIR/direct")
+		through=$(median "$LAB_DIR/through")
+		[ $((through * 10)) -ge $((direct * 8)) ] ||
+			fail "iperf3 $way: direct $direct Mbit/s, through the VIP $through"
+	done
+}
+
+# Client and backends on different interfaces of the balancer.
+in_both_modes two_armed
+test_two_armed() {
+	lab_up_two_armed
+	lab_nginx b1
+	lab_nginx b2
+	attach eth0 eth1
+	VIP=$LAB_VIP:80/tcp
+	vip_up
+	wrk_start wrk 3
+	wrk_end "$LAB_PID" wrk
+	wrk_start wrk 3 -H 'Connection: close'
+	wrk_end "$LAB_PID" wrk
+	lab_file big $((50 << 20))
+	fetch --max-time 60 -o "$LAB_DIR/down" "http://$LAB_VIP/big"
+	cmp "$LAB_DIR/down" "$LAB_DIR/www/big"
+	fetch --max-time 60 -T "$LAB_DIR/www/big" "http://$LAB_VIP/up/1"
+	cmp "$LAB_DIR"/b?/up/1 "$LAB_DIR/www/big"
+}
+
+forget_neighbours() {
+	local name
+	for name in client lb b1 b2; do
+		lab_in "$name" ip neigh flush all nud all
+	done
+}
+
+# With no neighbour known to anybody the first request is served within a second.
+in_both_modes cold_start
+test_cold_start() {
+	local i
+	lab_with_lbctl
+	vip_up
+	for i in 1 2 3 4; do
+		forget_neighbours
+		fetch --max-time 1 "http://$LAB_VIP/" >/dev/null
+	done
+	lab_lbctl unload
+	forget_neighbours
+	attach eth0
+	vip_up
+	fetch --max-time 1 "http://$LAB_VIP/" >/dev/null
+}

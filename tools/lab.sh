@@ -1,0 +1,236 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+# The tutorial's lab in network namespaces: source this file, call lab_up, run things with lab_in.
+# All of it is gone when the script ends, however it ends: lab_up sets the traps.
+#
+#   client 172.17.0.4 --+
+#   lb     172.17.0.5 --+-- br0      two-armed: client 172.18.0.4 and lb 172.18.0.5 on br1,
+#   b1     172.17.0.2 --+            lb 172.17.0.5 and the backends on br0
+#   b2     172.17.0.3 --+
+#
+# The bridges lie in a namespace of their own, so the host's network is never touched.
+#
+# LAB_PREFIX  first part of every namespace's name; leftovers of an earlier run with it are removed
+# LAB_DIR     the lab's temporary directory
+# LAB_PINS    the lab's own pin directory
+# LBCTL       the lbctl to run
+
+LAB_PREFIX=${LAB_PREFIX:-lb$$}
+LAB_DIR=${TMPDIR:-/tmp}/lbctl-lab.$LAB_PREFIX
+LAB_PINS=/sys/fs/bpf/$LAB_PREFIX
+LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+LAB_CLIENT=172.17.0.4
+LAB_LB=172.17.0.5
+LAB_VIP=172.17.0.5
+LAB_B1=172.17.0.2
+LAB_B2=172.17.0.3
+LBCTL=${LBCTL:-$LAB_ROOT/build/lbctl}
+
+lab_die() {
+	echo "lab: $*" >&2
+	exit 1
+}
+
+# lab_in NAME CMD...: runs CMD in a namespace. Not by ip netns exec, which hides /sys/fs/bpf.
+lab_in() {
+	nsenter --net="/run/netns/$LAB_PREFIX-$1" -- "${@:2}"
+}
+
+# lab_start NAME CMD...: the same in the background; LAB_PID is its process, killed with the lab.
+# To wait for it, use wait "$LAB_PID": unlike a foreground command, that lets a signal through.
+# A job's start time stands beside its number, so that no stranger with that number is killed.
+lab_start() {
+	nsenter --net="/run/netns/$LAB_PREFIX-$1" -- "${@:2}" &
+	LAB_PID=$!
+	echo "$LAB_PID $(lab__start_time "$LAB_PID")" >>"$LAB_DIR/pids"
+}
+
+lab__start_time() {
+	local stat=''
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || true
+	cut -d' ' -f20 <<<"${stat##*) }"
+}
+
+# lab_stop PID...: ends jobs of lab_start.
+lab_stop() {
+	local pid tries
+	for pid; do
+		kill "$pid" 2>/dev/null || continue
+		for ((tries = 0; tries < 100; tries++)); do
+			kill -0 "$pid" 2>/dev/null || break
+			sleep 0.02
+		done
+		kill -KILL "$pid" 2>/dev/null || true
+		wait "$pid" 2>/dev/null || true
+	done
+}
+
+# lab_until SECONDS CMD...: repeats CMD until it succeeds; fails after that time.
+lab_until() {
+	local end=$((${EPOCHREALTIME/./} + $1 * 1000000))
+	until "${@:2}" >/dev/null 2>&1; do
+		[ "${EPOCHREALTIME/./}" -lt "$end" ] || return 1
+		sleep 0.02
+	done
+}
+
+# lbctl of this lab, in the balancer's namespace.
+lab_lbctl() {
+	lab_in lb "$LBCTL" --pin-dir "$LAB_PINS" "$@"
+}
+
+lab_up() {
+	lab__begin
+	lab__join client eth0 br0 "$LAB_CLIENT/16"
+	lab__join lb eth0 br0 "$LAB_LB/16"
+	lab__backends
+}
+
+lab_up_two_armed() {
+	LAB_CLIENT=172.18.0.4
+	LAB_VIP=172.18.0.5
+	lab__begin
+	lab_in br ip link add br1 up type bridge
+	lab__join client eth0 br1 "$LAB_CLIENT/16"
+	lab__join lb eth0 br1 "$LAB_VIP/16"
+	lab__join lb eth1 br0 "$LAB_LB/16"
+	lab__backends
+}
+
+lab__begin() {
+	local name
+	[ "$(id -u)" = 0 ] || lab_die "network namespaces need root; use sudo"
+	if [ -L "$LAB_DIR" ] || { [ -e "$LAB_DIR" ] && [ ! -O "$LAB_DIR" ]; }; then
+		lab_die "$LAB_DIR belongs to somebody else"
+	fi
+	lab_down
+	trap lab_down EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+	trap 'exit 129' HUP
+	mkdir -m 755 "$LAB_DIR"
+	for name in br client lb b1 b2; do
+		ip netns add "$LAB_PREFIX-$name"
+		lab_in "$name" ip link set lo up
+	done
+	lab_in br ip link add br0 up type bridge
+}
+
+lab__join() {
+	local ns=$LAB_PREFIX-$1
+	ip link add "$2" netns "$ns" type veth peer name "$1-$2" netns "$LAB_PREFIX-br"
+	lab_in br ip link set "$1-$2" master "$3" up
+	lab_in "$1" ip link set "$2" up
+	lab_in "$1" ip addr add "$4" dev "$2"
+}
+
+lab__backends() {
+	lab__join b1 eth0 br0 "$LAB_B1/16"
+	lab__join b2 eth0 br0 "$LAB_B2/16"
+	# The one route they need, so that a two-armed lab answers the client when nothing translates.
+	if [ "$LAB_CLIENT" = 172.18.0.4 ]; then
+		lab_in b1 ip route add 172.18.0.0/16 via "$LAB_LB"
+		lab_in b2 ip route add 172.18.0.0/16 via "$LAB_LB"
+	fi
+}
+
+# Removes the lab, and what a killed run with the same prefix left. Safe to call at any time.
+lab_down() {
+	local pid start name
+	trap '' INT TERM HUP
+	if [ -f "$LAB_DIR/pids" ]; then
+		while read -r pid start; do
+			[ "$(lab__start_time "$pid")" != "$start" ] || lab_stop "$pid"
+		done <"$LAB_DIR/pids"
+	fi
+	rm -rf "$LAB_PINS"
+	for name in br client lb b1 b2; do
+		[ ! -e "/run/netns/$LAB_PREFIX-$name" ] || ip netns del "$LAB_PREFIX-$name" || true
+	done
+	rm -rf "$LAB_DIR"
+	trap - INT TERM HUP
+}
+
+# lab_cc SOURCE: compiles one of the tree's small C programs into the lab; prints its path.
+lab_cc() {
+	local out
+	out=$LAB_DIR/$(basename "$1" .c)
+	[ -x "$out" ] || ${CC:-cc} -std=gnu11 -O2 -Wall -Wextra -Werror -o "$out" "$LAB_ROOT/$1" >&2
+	echo "$out"
+}
+
+# lab_xdp NAME IFACE MODE RETURN: attaches a program that answers RETURN (2: PASS) to everything.
+lab_xdp() {
+	local obj=$LAB_DIR/answer$4.o
+	[ -e "$obj" ] || clang -O2 -target bpf -c -o "$obj" -x c - <<-END
+		__attribute__((section("xdp"), used)) int answer(void *ctx) { return $4; }
+		__attribute__((section("license"), used)) char answer_license[] = "GPL";
+	END
+	lab_in "$1" ip link set dev "$2" "$3" obj "$obj" sec xdp
+}
+
+# lab_native_peers [off]: what native mode on veth needs, a program on the balancer's peers; without
+# one XDP_TX is lost.
+lab_native_peers() {
+	local port
+	while read -r port; do
+		if [ "${1:-on}" = off ]; then
+			lab_in br ip link set dev "$port" xdpdrv off
+		else
+			lab_xdp br "$port" xdpdrv 2
+		fi
+	done < <(lab_in br ip -o link show type veth | sed -n 's/^[0-9]*: \(lb-[^@]*\)@.*/\1/p')
+}
+
+# lab_nginx NAME: a web server of one worker in a backend. / answers the backend's name, other
+# paths are files of $LAB_DIR/www, and PUT /up/FILE stores one in $LAB_DIR/NAME/up.
+lab_nginx() {
+	local dir=$LAB_DIR/$1
+	mkdir -p "$dir/up" "$LAB_DIR/www"
+	cat >"$dir/nginx.conf" <<-END
+		daemon off;
+		user root;
+		worker_processes 1;
+		pid $dir/pid;
+		error_log $dir/error.log;
+		events { worker_connections 8192; }
+		http {
+			access_log off;
+			default_type text/plain;
+			keepalive_requests 1000000000;
+			sendfile on;
+			client_body_temp_path $dir/body;
+			proxy_temp_path $dir/proxy;
+			fastcgi_temp_path $dir/fastcgi;
+			uwsgi_temp_path $dir/uwsgi;
+			scgi_temp_path $dir/scgi;
+			server {
+				listen 80 backlog=4096;
+				root $LAB_DIR/www;
+				location = / { return 200 "$1\n"; }
+				location /up/ {
+					root $dir;
+					client_max_body_size 0;
+					dav_methods PUT;
+				}
+			}
+		}
+	END
+	lab_start "$1" nginx -e "$dir/error.log" -p "$dir" -c "$dir/nginx.conf"
+	lab_until 5 lab_listens "$1" 80 || lab_die "nginx did not start: $(tail -n 3 "$dir/error.log")"
+}
+
+lab_listens() {
+	[ -n "$(lab_in "$1" ss -Hltn "sport = :$2")" ]
+}
+
+# lab_file NAME BYTES: a random file that both web servers offer.
+lab_file() {
+	mkdir -p "$LAB_DIR/www"
+	head -c "$2" /dev/urandom >"$LAB_DIR/www/$1"
+}
+
+# lab_counter NAME COUNTER: one of the kernel's TCP counters there, e.g. PassiveOpens.
+lab_counter() {
+	lab_in "$1" nstat -asz "$2" | awk 'NR == 2 { print $2 }'
+}

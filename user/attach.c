@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* attach, detach, unload: which mode and why, the host's switches, words about both. */
+#include <errno.h>
+#include <linux/if_link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "balancer.h"
+#include "host.h"
+#include "loader.h"
+
+#define LO_FORWARDING "net/ipv4/conf/lo/forwarding"
+#define FLOWS_DEFAULT 262144
+#define FLOWS_MIN     4096
+
+/* Devices whose native XDP is slower than generic between local sockets, or isn't there. */
+static bool generic_is_better(const struct nl_link *link)
+{
+	return !strcmp(link->kind, "veth");
+}
+
+static int refuse_foreign(const struct nl_link *link, struct text_error *error)
+{
+	char name[32] = "?";
+
+	loader__prog_name(link->xdp_prog, name, sizeof(name));
+	text_error__set(error,
+			"it holds XDP program %u (%s); ip link set dev %s xdp%s off removes it, if "
+			"nobody needs it (a pinned link: remove its pin)",
+			link->xdp_prog, name, link->name,
+			link->xdp_mode == XDP_ATTACHED_SKB ? "generic" : "");
+	return -EBUSY;
+}
+
+/* Ours in which mode? -ENOENT: not ours. */
+static int own_mode(struct balancer *b, const struct nl_link *link, enum lb_mode *ret)
+{
+	struct loader_link pinned;
+	int err = loader__link_get(b->dir, link->name, &pinned);
+
+	if (err)
+		return err;
+	if (pinned.ifindex != link->ifindex) /* of an interface that is gone */
+		return -ENOENT;
+	*ret = link->xdp_native && link->xdp_native == pinned.prog ? LB_MODE_NATIVE :
+								      LB_MODE_GENERIC;
+	return 0;
+}
+
+/* The route look-up needs one forwarding switch on: that of lo, so that no interface routes. */
+static int fib_enable(struct balancer *b, struct lb_settings *settings, struct text_error *error)
+{
+	struct lb_settings other;
+	long value;
+	int fd, err = host__sysctl_read(LO_FORWARDING, &value);
+
+	if (!err && settings->lo_forwarding < 0) {
+		settings->lo_forwarding = value;
+		/* Another balancer found it before us; what it found is what was there. */
+		if (!maps__other_balancer(settings->netns, b->maps.fd[MAP_SETTINGS], &other, &fd)) {
+			if (other.lo_forwarding >= 0)
+				settings->lo_forwarding = other.lo_forwarding;
+			close(fd);
+		}
+		err = maps__settings_put(&b->maps, settings); /* before the change it undoes */
+	}
+	if (!err && !value)
+		err = host__sysctl_write(LO_FORWARDING, 1);
+	if (err)
+		text_error__set(error, "can't set net.ipv4.conf.lo.forwarding: %s", strerror(-err));
+	return err;
+}
+
+static int count_link(const char *iface, const struct loader_link *link, void *arg)
+{
+	(void)iface;
+	*(unsigned int *)arg += link->ifindex != 0;
+	return 0;
+}
+
+/* One balancer belongs to one network namespace as long as it is attached there. */
+static int claim_netns(struct balancer *b, struct lb_settings *settings, struct text_error *error)
+{
+	struct lb_settings other;
+	unsigned int attached = 0;
+	uint64_t netns;
+	int fd, err = host__netns(&netns);
+
+	if (!err)
+		err = loader__link_each(b->dir, count_link, &attached);
+	if (err) {
+		text_error__set(error, "%s", strerror(-err));
+		return err;
+	}
+	if (settings->netns && settings->netns != netns && attached) {
+		text_error__set(error,
+				"this balancer is attached in another network namespace; use "
+				"another --pin-dir here");
+		return -EBUSY;
+	}
+	if (settings->netns != netns &&
+	    !maps__other_balancer(netns, b->maps.fd[MAP_SETTINGS], &other, &fd)) {
+		b->note("another balancer is attached in this namespace: the two need different SNAT "
+			"addresses (set-vip --snat)");
+		close(fd);
+	}
+	settings->netns = netns;
+	return 0;
+}
+
+static int choose_flows(struct lb_settings *settings, uint32_t flows, struct text_error *error)
+{
+	if (flows && flows < FLOWS_MIN) {
+		text_error__set(error, "--flows has to be at least %u", FLOWS_MIN);
+		return -EINVAL;
+	}
+	if (flows && settings->flows && flows != settings->flows) {
+		text_error__set(error,
+				"the flow table was made for %u flows; lbctl unload removes it with "
+				"all state", settings->flows);
+		return -EBUSY;
+	}
+	if (!settings->flows)
+		settings->flows = flows ? flows : FLOWS_DEFAULT;
+	return 0;
+}
+
+/* Backends that had no route when they were added, and neighbours that were flushed. */
+static void refresh_backends(struct balancer *b)
+{
+	struct nl_route route;
+	uint32_t i;
+
+	for (i = 0; i < LB_MAX_BACKENDS; i++) {
+		struct lb_backend *backend = &b->maps.backends[i];
+
+		if (!maps__backend_used(&b->maps, i))
+			continue;
+		balancer__resolve(b, &backend->addr);
+		if (backend->snat || nl__route_get(b->nl, &backend->addr, &route) || !route.has_src)
+			continue;
+		maps__local_get(&b->maps, &route.src, LB_LOCAL_SNAT, &backend->snat);
+	}
+}
+
+static void resolve_gateways(struct balancer *b, const struct nl_link *link)
+{
+	struct lb_addr gateways[8];
+	struct nl_neigh neigh;
+	unsigned int i, n = 0;
+
+	if (nl__route_default(b->nl, link->ifindex, 2 /* AF_INET */, gateways, 8, &n))
+		return;
+	for (i = 0; i < n && i < 8; i++)
+		nl__neigh_resolve(b->nl, link->ifindex, &gateways[i], 0, &neigh);
+}
+
+/* clsact first: without it the generic program's packets would enter the host rewritten. */
+static int attach_mode(struct balancer *b, const struct nl_link *link, enum lb_mode mode,
+		       uint32_t flows, bool update, struct text_error *error)
+{
+	struct lb_iface iface = { .mode = mode };
+	struct lb_iface before;
+	bool made = false;
+	int err = loader__load(b->dir, mode, true, flows, error);
+
+	if (err)
+		return err;
+	if (mode == LB_MODE_GENERIC) {
+		err = loader__clsact_attach(b->dir, link->ifindex, &made);
+		if (err) {
+			text_error__set(error, "can't put the clsact filter there: %s; the kernel "
+					       "needs CONFIG_NET_CLS_BPF and CONFIG_NET_SCH_INGRESS",
+					strerror(-err));
+			return err;
+		}
+	}
+	iface.clsact = made;
+	if (!maps__iface_get(&b->maps, link->ifindex, &before))
+		iface.clsact |= before.clsact;
+	err = maps__iface_put(&b->maps, link->ifindex, &iface);
+	if (!err)
+		err = loader__attach(b->dir, link->name, link->ifindex, mode, update);
+	if (!err)
+		return 0;
+	text_error__set(error, "the kernel refuses %s mode: %s",
+			mode == LB_MODE_GENERIC ? "generic" : "native", strerror(-err));
+	if (!update) {
+		if (mode == LB_MODE_GENERIC)
+			loader__clsact_detach(link->ifindex, made);
+		maps__iface_del(&b->maps, link->ifindex);
+	}
+	return err;
+}
+
+static void native_notes(struct balancer *b, const struct nl_link *link)
+{
+	char text[320];
+
+	if (strcmp(link->kind, "veth"))
+		return;
+	snprintf(text, sizeof(text),
+		 "native on veth: what is sent back out of %s is lost unless its peer has an XDP "
+		 "program too, and the peer's segmentation offload is off; generic needs neither",
+		 link->name);
+	b->note(text);
+}
+
+static const char *choose_mode(const struct nl_link *link, enum attach_mode mode, int own,
+			       enum lb_mode own_mode, enum lb_mode *ret)
+{
+	if (mode != ATTACH_AUTO) {
+		*ret = mode == ATTACH_NATIVE ? LB_MODE_NATIVE : LB_MODE_GENERIC;
+		return "as asked";
+	}
+	if (own) {
+		*ret = own_mode;
+		return "as before";
+	}
+	*ret = generic_is_better(link) ? LB_MODE_GENERIC : LB_MODE_NATIVE;
+	return *ret == LB_MODE_GENERIC ?
+		       "on veth native mode is slower and needs a cooperating peer" :
+		       "the driver does it";
+}
+
+static int detach_link(struct balancer *b, const char *iface, const struct loader_link *link)
+{
+	struct lb_iface kept = {};
+	struct nl_clsact clsact;
+	int err;
+
+	if (link->ifindex)
+		maps__iface_get(&b->maps, link->ifindex, &kept);
+	err = loader__detach(b->dir, iface);
+	if (err || !link->ifindex)
+		return err;
+	if (kept.mode == LB_MODE_GENERIC) {
+		bool last = !nl__clsact_filters(b->nl, link->ifindex, &clsact) && clsact.filters <= 1;
+
+		loader__clsact_detach(link->ifindex, kept.clsact && last);
+	}
+	return maps__iface_del(&b->maps, link->ifindex);
+}
+
+/* Another mode is another link: the old one goes first, since an interface takes only one. */
+static int clear_other(struct balancer *b, const struct nl_link *link, int own, bool update,
+		       struct text_error *error)
+{
+	struct loader_link pinned;
+
+	if (!own && link->xdp_prog)
+		return refuse_foreign(link, error);
+	if (update || loader__link_get(b->dir, link->name, &pinned))
+		return 0;
+	return detach_link(b, link->name, &pinned);
+}
+
+int balancer__attach(struct balancer *b, const char *iface, enum attach_mode asked, uint32_t flows,
+		     void (*say)(const char *text), struct text_error *error)
+{
+	enum lb_mode before = LB_MODE_NATIVE, mode;
+	struct lb_settings settings;
+	struct nl_link link;
+	const char *why;
+	char text[256], reason[96];
+	int err, own;
+
+	err = nl__link_get(b->nl, iface, &link);
+	if (err) {
+		text_error__set(error, err == -ENODEV ? "no such interface; ip link lists them" :
+							"can't look it up");
+		return err;
+	}
+	own = !own_mode(b, &link, &before);
+	why = choose_mode(&link, asked, own, before, &mode);
+	err = maps__settings(&b->maps, &settings);
+	if (!err)
+		err = clear_other(b, &link, own, own && before == mode, error);
+	if (!err)
+		err = claim_netns(b, &settings, error);
+	if (!err)
+		err = choose_flows(&settings, flows, error);
+	if (!err)
+		err = maps__settings_put(&b->maps, &settings);
+	if (!err)
+		err = balancer__refresh_ports(b, error);
+	if (!err)
+		err = maps__settings(&b->maps, &settings);
+	if (!err)
+		err = fib_enable(b, &settings, error);
+	if (err)
+		return err;
+	err = attach_mode(b, &link, mode, settings.flows, own && before == mode, error);
+	if (err && asked == ATTACH_AUTO && mode == LB_MODE_NATIVE && !own) {
+		snprintf(reason, sizeof(reason), "native was refused: %s", strerror(-err));
+		why = reason;
+		mode = LB_MODE_GENERIC;
+		err = attach_mode(b, &link, mode, settings.flows, false, error);
+	}
+	if (err)
+		return err;
+	refresh_backends(b);
+	resolve_gateways(b, &link);
+	if (mode == LB_MODE_NATIVE)
+		native_notes(b, &link);
+	snprintf(text, sizeof(text), "%s: %s, %s mode (%s)", link.name,
+		 own && before == mode ? "program replaced" : "attached",
+		 mode == LB_MODE_NATIVE ? "native" : "generic", why);
+	say(text);
+	return 0;
+}
+
+int balancer__detach(struct balancer *b, const char *iface, struct text_error *error)
+{
+	struct loader_link link;
+	int err = loader__link_get(b->dir, iface, &link);
+
+	if (err == -ENOENT)
+		text_error__set(error, "not attached; lbctl show interfaces lists what is");
+	else if (!err)
+		err = detach_link(b, iface, &link);
+	if (err && err != -ENOENT)
+		text_error__set(error, "%s", strerror(-err));
+	return err;
+}
+
+static int detach_each(const char *iface, const struct loader_link *link, void *arg)
+{
+	return detach_link(arg, iface, link);
+}
+
+int balancer__detach_all(struct balancer *b, struct text_error *error)
+{
+	int err = loader__link_each(b->dir, detach_each, b);
+
+	if (err)
+		text_error__set(error, "%s", strerror(-err));
+	return err;
+}
+
+static int unmanage_each(const struct nl_neigh *neigh, void *arg)
+{
+	if (nl__neigh_ours(neigh))
+		nl__neigh_unmanage(arg, neigh->ifindex, &neigh->addr);
+	return 0;
+}
+
+/* The last balancer of the namespace puts back what the first one found. */
+static void host_restore(struct balancer *b)
+{
+	struct lb_settings settings, other;
+	uint64_t netns;
+	int fd;
+
+	if (maps__settings(&b->maps, &settings) || host__netns(&netns))
+		return;
+	if (settings.netns != netns)
+		return;
+	if (!maps__other_balancer(netns, b->maps.fd[MAP_SETTINGS], &other, &fd)) {
+		close(fd);
+		return;
+	}
+	nl__neigh_list(b->nl, unmanage_each, b->nl);
+	if (settings.lo_forwarding >= 0)
+		host__sysctl_write(LO_FORWARDING, settings.lo_forwarding);
+}
+
+int balancer__unload(const char *dir, void (*note)(const char *text), struct text_error *error)
+{
+	struct balancer b;
+	int err = balancer__open_locked(&b, dir, false, note, error);
+
+	if (!err) {
+		err = balancer__detach_all(&b, error);
+		if (!err)
+			host_restore(&b);
+		if (!err && (err = loader__remove_pins(dir)))
+			text_error__set(error, "can't remove the pins: %s", strerror(-err));
+		balancer__close(&b);
+		return err;
+	}
+	if (err != -EPROTO && err != -ENOENT)
+		return err;
+	/* Another layout, or the rest of an unload cut short: the pins are all there is to know. */
+	if (access(dir, F_OK))
+		return err;
+	error->why[0] = '\0';
+	err = loader__remove_pins(dir);
+	if (err)
+		text_error__set(error, "can't remove the pins: %s", strerror(-err));
+	return err;
+}

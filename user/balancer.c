@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Opening a balancer under its lock, clearing up, and what the host contributes. */
+#include "balancer.h"
+
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host.h"
+#include "loader.h"
+
+/* A next hop that answers does so within milliseconds; a packet has its own fallbacks. */
+#define RESOLVE_MS 300
+
+static int open_failed(const char *dir, int err, uint32_t layout, struct text_error *error)
+{
+	const char *why = host__ready_why(err);
+
+	if (err == -ENOENT)
+		text_error__set(error, "no balancer at %s; lbctl add-vip or lbctl attach makes one",
+				dir);
+	else if (err == -EPROTO)
+		text_error__set(error,
+				"the maps at %s have layout %u, this lbctl knows %u; use the lbctl "
+				"that made them, or lbctl unload, which removes all state",
+				dir, layout, LB_LAYOUT_VERSION);
+	else if (err == -EPERM || err == -EACCES)
+		text_error__set(error, "%s", why ? why : "needs root; try sudo");
+	else
+		text_error__set(error, "can't open the maps at %s: %s", dir, strerror(-err));
+	return err;
+}
+
+int balancer__open(struct balancer *b, const char *dir, struct text_error *error)
+{
+	uint32_t layout;
+	int err;
+
+	memset(b, 0, sizeof(*b));
+	b->lock = -1;
+	snprintf(b->dir, sizeof(b->dir), "%s", dir);
+	err = host__ready();
+	if (err) {
+		const char *why = host__ready_why(err);
+
+		text_error__set(error, "%s", why ? why : strerror(-err));
+		return err;
+	}
+	err = maps__open(dir, &b->maps, &layout);
+	return err ? open_failed(dir, err, layout, error) : 0;
+}
+
+struct waiting {
+	void (*note)(const char *text);
+};
+
+static void lock_waiting(pid_t holder, void *arg)
+{
+	struct waiting *waiting = arg;
+	char text[96];
+
+	snprintf(text, sizeof(text), "waiting for another lbctl (process %d) to finish", (int)holder);
+	waiting->note(text);
+}
+
+static int first_settings(struct lb_settings *ret)
+{
+	uint32_t hz;
+	int i, err = host__hz(&hz);
+
+	memset(ret, 0, sizeof(*ret));
+	ret->layout = LB_LAYOUT_VERSION;
+	ret->lo_forwarding = -1;
+	for (i = 0; !err && i < CT_STATES; i++)
+		ret->timeout[i] = ct_timeout_s[i] * hz;
+	return err;
+}
+
+static int create_maps(struct balancer *b, uint32_t *ret_layout, struct text_error *error)
+{
+	struct lb_settings settings;
+	const char *why;
+	int err = host__bpffs_ensure(b->dir);
+
+	if (err) {
+		why = host__bpffs_why(err);
+		text_error__set(error, "%s: %s", b->dir, why ? why : strerror(-err));
+		return err;
+	}
+	err = first_settings(&settings);
+	if (!err)
+		err = loader__create(b->dir, &settings, error);
+	if (err)
+		return err;
+	err = maps__open(b->dir, &b->maps, ret_layout);
+	return err ? open_failed(b->dir, err, *ret_layout, error) : 0;
+}
+
+/* Before the first step of a change: if this process dies, the next one knows. */
+static int begin(struct balancer *b)
+{
+	struct lb_settings settings;
+	int err = maps__settings(&b->maps, &settings);
+
+	if (!err && settings.dirty)
+		err = balancer__sync(b);
+	if (err)
+		return err;
+	settings.dirty = 1;
+	return maps__settings_put(&b->maps, &settings);
+}
+
+static void end(struct balancer *b)
+{
+	struct lb_settings settings;
+
+	if (maps__settings(&b->maps, &settings))
+		return;
+	settings.dirty = 0;
+	maps__settings_put(&b->maps, &settings);
+}
+
+int balancer__open_locked(struct balancer *b, const char *dir, bool create,
+			  void (*note)(const char *text), struct text_error *error)
+{
+	struct waiting waiting = { .note = note };
+	uint32_t layout = 0;
+	const char *why;
+	int err = host__ready();
+
+	memset(b, 0, sizeof(*b));
+	b->lock = -1;
+	b->note = note;
+	snprintf(b->dir, sizeof(b->dir), "%s", dir);
+	if (err) {
+		why = host__ready_why(err);
+		text_error__set(error, "%s", why ? why : strerror(-err));
+		return err;
+	}
+	err = host__lock(dir, lock_waiting, &waiting, &b->lock);
+	if (err) {
+		text_error__set(error, "%s", err == -EBUSY ?
+				"another lbctl holds the lock for over 10 s; try again" :
+				strerror(-err));
+		return err;
+	}
+	err = maps__open(dir, &b->maps, &layout);
+	if (err == -ENOENT && create)
+		err = create_maps(b, &layout, error);
+	else if (err)
+		open_failed(dir, err, layout, error);
+	if (!err && ((err = nl__open(&b->nl)) || (err = begin(b)))) {
+		text_error__set(error, "%s", strerror(-err));
+		maps__close(&b->maps);
+	}
+	if (err) {
+		nl__close(b->nl);
+		close(b->lock);
+		b->lock = -1;
+	}
+	return err;
+}
+
+void balancer__close(struct balancer *b)
+{
+	if (b->lock >= 0 && b->maps.fd[MAP_SETTINGS] >= 0)
+		end(b);
+	maps__close(&b->maps);
+	if (b->nl)
+		nl__close(b->nl);
+	if (b->lock >= 0)
+		close(b->lock);
+	b->lock = -1;
+}
+
+/* What the published VIPs refer to. */
+struct sync {
+	struct balancer *b;
+	struct lb_pool *pool;
+	bool vips[LB_MAX_VIPS];
+	bool backends[LB_MAX_BACKENDS];
+	uint16_t locals[LB_MAX_LOCALS]; /* flags */
+};
+
+static int sync_vip(const struct lb_service_key *key, const struct lb_vip *vip, void *arg)
+{
+	struct sync *sync = arg;
+	struct maps *maps = &sync->b->maps;
+	const struct lb_backend *backend;
+	uint16_t id;
+	uint32_t i;
+	int err = maps__local_get(maps, &key->addr, LB_LOCAL_VIP, &id);
+
+	if (err)
+		return err;
+	sync->vips[vip->id] = true;
+	sync->locals[id] |= LB_LOCAL_VIP;
+	for (i = 0; i < vip->snat_n && i < LB_SNAT_MAX; i++)
+		sync->locals[vip->snat[i]] |= LB_LOCAL_SNAT;
+	err = maps__pool_get(maps, vip->id, sync->pool);
+	if (err)
+		return err == -ENOENT ? 0 : err;
+	for (i = 0; i < sync->pool->members_n; i++) {
+		const struct lb_backend_ref *ref = &sync->pool->members[i].ref;
+
+		if (ref->index >= LB_MAX_BACKENDS)
+			continue;
+		backend = &maps->backends[ref->index];
+		sync->backends[ref->index] = backend->gen == ref->gen;
+		sync->locals[backend->snat] |= LB_LOCAL_SNAT;
+	}
+	return 0;
+}
+
+int balancer__sync(struct balancer *b)
+{
+	struct sync *sync = calloc(1, sizeof(*sync));
+	uint32_t i;
+	int err = -ENOMEM;
+
+	if (!sync)
+		return err;
+	sync->b = b;
+	sync->pool = calloc(1, sizeof(*sync->pool));
+	if (!sync->pool)
+		goto out;
+	err = maps__vip_each(&b->maps, sync_vip, sync);
+	if (err)
+		goto out;
+	for (i = 0; i < LB_MAX_VIPS; i++)
+		if (!sync->vips[i])
+			maps__pool_del(&b->maps, i);
+	for (i = 0; i < LB_MAX_BACKENDS; i++) {
+		if (sync->backends[i] || !maps__backend_used(&b->maps, i))
+			continue;
+		maps__backend_del(&b->maps, i);
+		maps__backend_port_sync(&b->maps, &b->maps.backends[i]);
+	}
+	sync->locals[0] = 0;
+	err = maps__locals_sync(&b->maps, sync->locals);
+out:
+	free(sync->pool);
+	free(sync);
+	return err;
+}
+
+int balancer__refresh_ports(struct balancer *b, struct text_error *error)
+{
+	struct lb_port_range ports[LB_PORT_RANGES];
+	struct lb_settings settings;
+	unsigned int n;
+	int err = host__snat_ports(ports, &n);
+
+	if (err == -ENOSPC) {
+		text_error__set(error,
+				"ip_local_port_range leaves %u source ports for fullnat; sysctl "
+				"net.ipv4.ip_local_port_range=\"32768 60999\" leaves 36304", n);
+		return err;
+	}
+	if (!err)
+		err = maps__settings(&b->maps, &settings);
+	if (!err) {
+		memcpy(settings.ports, ports, sizeof(ports));
+		err = maps__settings_put(&b->maps, &settings);
+	}
+	if (err)
+		text_error__set(error, "can't tell the source ports: %s", strerror(-err));
+	return err;
+}
+
+void balancer__resolve(struct balancer *b, const struct lb_addr *addr)
+{
+	char text[192], name[64], hop[64];
+	struct nl_route route;
+	struct nl_neigh neigh;
+	struct nl_link link;
+	int err = nl__route_get(b->nl, addr, &route);
+
+	text__format_addr(addr, name, sizeof(name));
+	if (err || route.type != RTN_UNICAST) {
+		snprintf(text, sizeof(text), "no route to %s: packets for it are dropped until "
+					     "there is one", name);
+		b->note(text);
+		return;
+	}
+	err = nl__neigh_resolve(b->nl, route.oif, &route.nexthop, RESOLVE_MS, &neigh);
+	if (!err)
+		return;
+	if (nl__link_get_index(b->nl, route.oif, &link))
+		snprintf(link.name, sizeof(link.name), "%u", route.oif);
+	snprintf(text, sizeof(text), "%s on %s doesn't answer%s: packets for %s are dropped until "
+				     "it does",
+		 text__format_addr(&route.nexthop, hop, sizeof(hop)), link.name,
+		 err == -EHOSTUNREACH ? "" : " (can't be asked)", name);
+	b->note(text);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * What a balancer can be told, between commands and maps. Every change is published by one step
+ * (the VIP's entry, or its pool), what it needs being there before and what it leaves being cleared
+ * after; a change cut short is cleared up by whoever comes next. Functions return 0 or -errno and
+ * say why in error; notes for the operator go through note().
+ */
+#ifndef LBCTL_BALANCER_H
+#define LBCTL_BALANCER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "maps.h"
+#include "netlink.h"
+#include "text.h"
+
+struct balancer {
+	struct maps maps;
+	struct nl *nl; /* NULL when only reading */
+	int lock;      /* -1: not held */
+	char dir[256];
+	void (*note)(const char *text); /* what the operator should know; never NULL when writing */
+};
+
+/* For looking: no lock, nothing is changed. -ENOENT: there is no balancer. */
+int balancer__open(struct balancer *b, const char *dir, struct text_error *error);
+
+/* For changing: takes the lock. create: makes the balancer if there is none yet. */
+int balancer__open_locked(struct balancer *b, const char *dir, bool create,
+			  void (*note)(const char *text), struct text_error *error);
+void balancer__close(struct balancer *b);
+
+/* Removes what no VIP refers to: backends, pools, addresses. */
+int balancer__sync(struct balancer *b);
+
+/* Options of add-vip and set-vip. */
+struct vip_options {
+	int method;
+	int scheduler;
+	int hash;
+	bool force;
+	bool has_snat;
+	struct lb_addr snat[LB_SNAT_MAX];
+	size_t snat_n;
+	uint32_t timeout_ms[CT_STATES]; /* 0: as it is */
+};
+
+int balancer__add_vip(struct balancer *b, const struct service *service,
+		      const struct vip_options *options, struct text_error *error);
+int balancer__set_vip(struct balancer *b, const struct service *service,
+		      const struct vip_options *options, struct text_error *error);
+int balancer__del_vip(struct balancer *b, const struct service *service, struct text_error *error);
+
+int balancer__add_backend(struct balancer *b, const struct service *service,
+			  const struct endpoint *backend, uint16_t weight,
+			  struct text_error *error);
+
+struct backend_options {
+	bool has_weight;
+	bool has_admin;
+	uint16_t weight;
+	enum lb_admin admin;
+};
+
+int balancer__set_backend(struct balancer *b, const struct service *service,
+			  const struct endpoint *backend, const struct backend_options *options,
+			  struct text_error *error);
+int balancer__del_backend(struct balancer *b, const struct service *service,
+			  const struct endpoint *backend, struct text_error *error);
+
+/* Finds a VIP, or a member of its pool; the errors name the one that is missing. */
+int balancer__find_vip(struct balancer *b, const struct service *service, struct lb_vip *ret,
+		       struct text_error *error);
+int balancer__find_backend(struct balancer *b, const struct service *service,
+			   const struct endpoint *backend, struct lb_pool_member *ret,
+			   struct text_error *error);
+
+enum lb_admin balancer__member_state(const struct lb_pool_member *member);
+
+/* Writes what the host says of source ports to the settings. */
+int balancer__refresh_ports(struct balancer *b, struct text_error *error);
+
+/* Next hop of an address: asked for, and kept resolved where the kernel can. Notes what fails. */
+void balancer__resolve(struct balancer *b, const struct lb_addr *addr);
+
+enum attach_mode {
+	ATTACH_AUTO,
+	ATTACH_NATIVE,
+	ATTACH_GENERIC,
+};
+
+/* attach.c. say() gets the line that tells mode and reason. flows 0: not given. */
+int balancer__attach(struct balancer *b, const char *iface, enum attach_mode mode, uint32_t flows,
+		     void (*say)(const char *text), struct text_error *error);
+int balancer__detach(struct balancer *b, const char *iface, struct text_error *error);
+int balancer__detach_all(struct balancer *b, struct text_error *error);
+int balancer__unload(const char *dir, void (*note)(const char *text), struct text_error *error);
+
+#endif

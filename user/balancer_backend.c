@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Backends of a VIP: each change makes a new pool and publishes it. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/rtnetlink.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "balancer.h"
+#include "maglev.h"
+
+enum lb_admin balancer__member_state(const struct lb_pool_member *member)
+{
+	if (member->admin == LB_ADMIN_DOWN || member->health == LB_HEALTH_DOWN)
+		return LB_ADMIN_DOWN;
+	if (member->admin == LB_ADMIN_DRAIN || !member->weight)
+		return LB_ADMIN_DRAIN;
+	return LB_ADMIN_UP;
+}
+
+/* The VIP, and a copy of its pool to change. */
+struct change {
+	struct lb_vip vip;
+	struct lb_pool *pool;
+};
+
+static int change_open(struct balancer *b, const struct service *service, struct change *change,
+		       struct text_error *error)
+{
+	int err;
+
+	change->pool = NULL;
+	err = balancer__find_vip(b, service, &change->vip, error);
+	if (err)
+		return err;
+	change->pool = calloc(1, sizeof(*change->pool));
+	err = change->pool ? maps__pool_get(&b->maps, change->vip.id, change->pool) : -ENOMEM;
+	if (err)
+		text_error__set(error, "can't read its backends: %s", strerror(-err));
+	return err;
+}
+
+static void member_name(struct balancer *b, const struct lb_pool_member *member, char *ret,
+			size_t size)
+{
+	const struct lb_backend *backend = &b->maps.backends[member->ref.index];
+	struct endpoint endpoint = { .addr = backend->addr, .port = ntohs(backend->port) };
+
+	text__format_endpoint(&endpoint, ret, size);
+}
+
+/* Makes the Maglev table of the members that take new flows. */
+static int pool_build(struct balancer *b, struct lb_pool *pool)
+{
+	struct maglev_member *members = calloc(pool->members_n + 1, sizeof(*members));
+	char(*names)[64] = calloc(pool->members_n + 1, sizeof(*names));
+	uint32_t *slots = calloc(LB_MAGLEV_SLOTS, sizeof(*slots)), i;
+	int err = members && names && slots ? 0 : -ENOMEM;
+
+	for (i = 0; !err && i < pool->members_n; i++) {
+		struct lb_pool_member *member = &pool->members[i];
+
+		member_name(b, member, names[i], sizeof(names[i]));
+		members[i].name = names[i];
+		if (balancer__member_state(member) == LB_ADMIN_UP)
+			members[i].weight = member->weight;
+	}
+	if (!err)
+		err = maglev__build(members, pool->members_n, LB_MAGLEV_SLOTS, slots);
+	pool->slots_n = err ? 0 : LB_MAGLEV_SLOTS;
+	for (i = 0; !err && i < LB_MAGLEV_SLOTS; i++)
+		pool->slots[i] = pool->members[slots[i]].ref;
+	free(slots);
+	free(names);
+	free(members);
+	return err == -ENOENT ? 0 : err; /* nobody takes new flows: an empty table */
+}
+
+static int pool_publish(struct balancer *b, struct change *change, struct text_error *error)
+{
+	int err = pool_build(b, change->pool);
+
+	if (!err)
+		err = maps__pool_put(&b->maps, change->vip.id, change->pool);
+	if (err)
+		text_error__set(error, "can't publish its backends: %s", strerror(-err));
+	return err;
+}
+
+static struct lb_pool_member *pool_find(struct balancer *b, struct lb_pool *pool,
+					const struct lb_addr *addr, uint16_t port)
+{
+	uint32_t i;
+
+	for (i = 0; i < pool->members_n; i++) {
+		const struct lb_backend *backend = &b->maps.backends[pool->members[i].ref.index];
+
+		if (lb_addr__equal(&backend->addr, addr) && ntohs(backend->port) == port)
+			return &pool->members[i];
+	}
+	return NULL;
+}
+
+static uint16_t backend_port(const struct service *service, const struct endpoint *backend)
+{
+	return backend->port ? backend->port : service->port;
+}
+
+static int find_member(struct balancer *b, struct lb_pool *pool, const struct service *service,
+		       const struct endpoint *backend, struct lb_pool_member **ret,
+		       struct text_error *error)
+{
+	*ret = pool_find(b, pool, &backend->addr, backend_port(service, backend));
+	if (*ret)
+		return 0;
+	text_error__set(error, "the VIP has no such backend; lbctl show backends lists them");
+	return -ENOENT;
+}
+
+int balancer__find_backend(struct balancer *b, const struct service *service,
+			   const struct endpoint *backend, struct lb_pool_member *ret,
+			   struct text_error *error)
+{
+	struct lb_pool_member *member;
+	struct change change;
+	int err = change_open(b, service, &change, error);
+
+	if (!err)
+		err = find_member(b, change.pool, service, backend, &member, error);
+	if (!err)
+		*ret = *member;
+	free(change.pool);
+	return err;
+}
+
+static int backend_check(struct balancer *b, struct change *change, const struct service *service,
+			 const struct endpoint *backend, struct text_error *error)
+{
+	if (lb_addr__is_v4(&backend->addr) != lb_addr__is_v4(&service->addr)) {
+		text_error__set(error, "an %s backend can't serve an %s VIP with method fullnat",
+				lb_addr__is_v4(&backend->addr) ? "IPv4" : "IPv6",
+				lb_addr__is_v4(&service->addr) ? "IPv4" : "IPv6");
+		return -EAFNOSUPPORT;
+	}
+	if (pool_find(b, change->pool, &backend->addr, backend_port(service, backend))) {
+		text_error__set(error, "it exists; lbctl set-backend changes it");
+		return -EEXIST;
+	}
+	if (change->pool->members_n == LB_POOL_MAX) {
+		text_error__set(error, "the VIP has %d backends already", LB_POOL_MAX);
+		return -ENOSPC;
+	}
+	if (nl__addr_is_own(b->nl, &backend->addr, NULL) == 1) {
+		text_error__set(error, "it is an address of this host, and packets to this host "
+				       "itself can't be forwarded by XDP yet");
+		return -EADDRINUSE;
+	}
+	return 0;
+}
+
+/* The address that this host would use toward the backend: replies to it come back here. */
+static int backend_snat(struct balancer *b, struct lb_backend *backend, struct text_error *error)
+{
+	struct nl_route route;
+	int err = nl__route_get(b->nl, &backend->addr, &route);
+
+	if (err || route.type != RTN_UNICAST || !route.has_src)
+		return 0; /* later: attach looks again, and packets say no_snat until then */
+	err = maps__local_get(&b->maps, &route.src, LB_LOCAL_SNAT, &backend->snat);
+	if (err)
+		text_error__set(error, "can't keep SNAT address: %s", strerror(-err));
+	return err;
+}
+
+int balancer__add_backend(struct balancer *b, const struct service *service,
+			  const struct endpoint *endpoint, uint16_t weight,
+			  struct text_error *error)
+{
+	struct lb_pool_member member = { .weight = weight };
+	struct lb_backend backend = {
+		.addr = endpoint->addr,
+		.port = htons(backend_port(service, endpoint)),
+		.ip_proto = service->ip_proto,
+	};
+	struct change change;
+	int err = change_open(b, service, &change, error);
+
+	if (!err)
+		err = backend_check(b, &change, service, endpoint, error);
+	if (!err)
+		err = balancer__refresh_ports(b, error);
+	if (err)
+		goto out;
+	balancer__resolve(b, &endpoint->addr);
+	backend.vip = change.vip.id;
+	err = backend_snat(b, &backend, error);
+	if (!err) {
+		err = maps__backend_add(&b->maps, &backend, &member.ref);
+		if (err == -ENOSPC)
+			text_error__set(error, "there are %d backends already", LB_MAX_BACKENDS);
+	}
+	if (!err)
+		err = maps__backend_port_sync(&b->maps, &backend);
+	if (!err) {
+		change.pool->members[change.pool->members_n++] = member;
+		err = pool_publish(b, &change, error);
+	}
+	if (err)
+		balancer__sync(b);
+out:
+	free(change.pool);
+	return err;
+}
+
+static bool flow_is_udp_of(const struct flow *flow, void *arg)
+{
+	const struct lb_backend_ref *ref = arg;
+
+	return flow->key.ip_proto == IPPROTO_UDP && flow->in.backend.index == ref->index &&
+	       flow->in.backend.gen == ref->gen;
+}
+
+int balancer__set_backend(struct balancer *b, const struct service *service,
+			  const struct endpoint *endpoint, const struct backend_options *options,
+			  struct text_error *error)
+{
+	struct lb_pool_member *member;
+	struct change change;
+	uint64_t ended;
+	int err = change_open(b, service, &change, error);
+
+	if (!err)
+		err = find_member(b, change.pool, service, endpoint, &member, error);
+	if (err)
+		goto out;
+	if (options->has_weight)
+		member->weight = options->weight;
+	if (options->has_admin)
+		member->admin = options->admin;
+	err = pool_publish(b, &change, error);
+	/* Down: TCP flows are kept, UDP flows pick another backend at their next packet. */
+	if (!err && balancer__member_state(member) == LB_ADMIN_DOWN)
+		maps__flow_reap(&b->maps, LB_REAP_FORCE, flow_is_udp_of, &member->ref, &ended);
+out:
+	free(change.pool);
+	return err;
+}
+
+int balancer__del_backend(struct balancer *b, const struct service *service,
+			  const struct endpoint *endpoint, struct text_error *error)
+{
+	struct lb_pool_member *member;
+	struct change change;
+	int err = change_open(b, service, &change, error);
+
+	if (!err)
+		err = find_member(b, change.pool, service, endpoint, &member, error);
+	if (err)
+		goto out;
+	*member = change.pool->members[--change.pool->members_n];
+	/* Publishing waits for packets that still look at the old pool; only then its flows end. */
+	err = pool_publish(b, &change, error);
+	if (!err && (err = balancer__sync(b)))
+		text_error__set(error, "%s", strerror(-err));
+out:
+	free(change.pool);
+	return err;
+}

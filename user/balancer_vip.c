@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* VIPs of a balancer: add, change, delete, and what to say about their addresses. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "balancer.h"
+#include "host.h"
+
+int balancer__find_vip(struct balancer *b, const struct service *service, struct lb_vip *ret,
+		       struct text_error *error)
+{
+	struct lb_service_key key;
+	int err;
+
+	service__to_key(service, &key);
+	err = maps__vip_get(&b->maps, &key, ret);
+	if (err == -ENOENT)
+		text_error__set(error, "no such VIP; lbctl show vips lists them");
+	else if (err)
+		text_error__set(error, "%s", strerror(-err));
+	return err;
+}
+
+static int vip_id_mark(const struct lb_service_key *key, const struct lb_vip *vip, void *arg)
+{
+	(void)key;
+	((bool *)arg)[vip->id] = true;
+	return 0;
+}
+
+static int vip_id_free(struct balancer *b, uint16_t *ret)
+{
+	bool used[LB_MAX_VIPS] = {};
+	int i, err = maps__vip_each(&b->maps, vip_id_mark, used);
+
+	if (err)
+		return err;
+	for (i = 0; i < LB_MAX_VIPS; i++) {
+		if (used[i])
+			continue;
+		*ret = i;
+		return 0;
+	}
+	return -ENOSPC;
+}
+
+/* What the data path can't do yet, or what would cut the operator off. */
+static int vip_check(struct balancer *b, const struct service *service,
+		     const struct vip_options *options, struct text_error *error)
+{
+	struct lb_local local = {};
+	char addr[64];
+	int own;
+
+	if (!lb_addr__is_v4(&service->addr)) {
+		text_error__set(error, "IPv6 VIPs are not supported yet");
+		return -EAFNOSUPPORT;
+	}
+	own = nl__addr_is_own(b->nl, &service->addr, NULL);
+	if (own < 0) {
+		text_error__set(error, "can't list this host's addresses: %s", nl__error(b->nl));
+		return own;
+	}
+	if (service->port || options->force)
+		return 0;
+	maps__local_find(&b->maps, &service->addr, &local);
+	if (own || local.flags & LB_LOCAL_SNAT) {
+		text_error__set(error,
+				"%s is %s, so every port of it would be taken, ssh's too; add "
+				"--force to do so",
+				text__format_addr(&service->addr, addr, sizeof(addr)),
+				own ? "this host's own address" : "used for SNAT");
+		return -EADDRINUSE;
+	}
+	return 0;
+}
+
+static void vip_notes(struct balancer *b, const struct service *service)
+{
+	struct lb_port_range range;
+	char text[256], addr[64];
+
+	if (nl__addr_is_own(b->nl, &service->addr, NULL) != 1)
+		return;
+	text__format_addr(&service->addr, addr, sizeof(addr));
+	snprintf(text, sizeof(text),
+		 "clients on this host itself don't pass XDP: to them %s:%u is what listens here",
+		 addr, service->port);
+	if (service->port)
+		b->note(text);
+	if (!service->port || host__local_ports(&range) || service->port < range.lo ||
+	    service->port > range.hi || host__port_reserved(service->port) == 1)
+		return;
+	snprintf(text, sizeof(text),
+		 "port %u lies in ip_local_port_range, so this host's own connections may use it; "
+		 "sysctl net.ipv4.ip_local_reserved_ports=%u keeps them off it",
+		 service->port, service->port);
+	b->note(text);
+}
+
+static int vip_snat(struct balancer *b, const struct vip_options *options, struct lb_vip *vip,
+		    struct text_error *error)
+{
+	size_t i;
+	int err;
+
+	if (!options->has_snat)
+		return 0;
+	for (i = 0; i < options->snat_n; i++) {
+		if (!lb_addr__is_v4(&options->snat[i])) {
+			text_error__set(error, "IPv6 SNAT addresses are not supported yet");
+			return -EAFNOSUPPORT;
+		}
+		err = maps__local_get(&b->maps, &options->snat[i], LB_LOCAL_SNAT, &vip->snat[i]);
+		if (err) {
+			text_error__set(error, "can't keep SNAT address: %s", strerror(-err));
+			return err;
+		}
+	}
+	vip->snat_n = options->snat_n;
+	return 0;
+}
+
+static int vip_apply(struct balancer *b, const struct vip_options *options, struct lb_vip *vip,
+		     struct text_error *error)
+{
+	uint32_t hz;
+	int i, err = host__hz(&hz);
+
+	if (err)
+		return err;
+	if (options->method >= 0)
+		vip->method = options->method;
+	if (options->scheduler >= 0)
+		vip->scheduler = options->scheduler;
+	if (options->hash >= 0)
+		vip->hash = options->hash;
+	for (i = 0; i < CT_STATES; i++)
+		if (options->timeout_ms[i])
+			vip->timeout[i] = ((uint64_t)options->timeout_ms[i] * hz + 999) / 1000;
+	return vip_snat(b, options, vip, error);
+}
+
+int balancer__add_vip(struct balancer *b, const struct service *service,
+		      const struct vip_options *options, struct text_error *error)
+{
+	struct lb_pool *empty;
+	struct lb_service_key key;
+	struct lb_vip vip = {};
+	uint16_t local;
+	int err;
+
+	service__to_key(service, &key);
+	if (!maps__vip_get(&b->maps, &key, &vip)) {
+		text_error__set(error, "it exists; lbctl set-vip changes it");
+		return -EEXIST;
+	}
+	err = vip_check(b, service, options, error);
+	if (!err)
+		err = balancer__refresh_ports(b, error);
+	if (err)
+		return err;
+	empty = calloc(1, sizeof(*empty));
+	if (!empty)
+		return -ENOMEM;
+	err = vip_id_free(b, &vip.id);
+	if (err == -ENOSPC)
+		text_error__set(error, "there are %d VIPs already", LB_MAX_VIPS);
+	if (!err)
+		err = vip_apply(b, options, &vip, error);
+	if (!err)
+		err = maps__vip_stats_clear(&b->maps, vip.id);
+	if (!err)
+		err = maps__pool_put(&b->maps, vip.id, empty);
+	if (!err)
+		err = maps__local_get(&b->maps, &service->addr, LB_LOCAL_VIP, &local);
+	if (!err)
+		err = maps__vip_put(&b->maps, &key, &vip);
+	free(empty);
+	if (err) {
+		if (!error->why[0])
+			text_error__set(error, "%s", strerror(-err));
+		balancer__sync(b);
+		return err;
+	}
+	vip_notes(b, service);
+	return 0;
+}
+
+int balancer__set_vip(struct balancer *b, const struct service *service,
+		      const struct vip_options *options, struct text_error *error)
+{
+	struct lb_service_key key;
+	struct lb_vip vip;
+	int err = balancer__find_vip(b, service, &vip, error);
+
+	if (!err)
+		err = vip_apply(b, options, &vip, error);
+	if (err)
+		return err;
+	service__to_key(service, &key);
+	err = maps__vip_put(&b->maps, &key, &vip);
+	if (err)
+		text_error__set(error, "%s", strerror(-err));
+	balancer__sync(b);
+	return err;
+}
+
+int balancer__del_vip(struct balancer *b, const struct service *service, struct text_error *error)
+{
+	struct lb_service_key key;
+	struct lb_vip vip;
+	int err = balancer__find_vip(b, service, &vip, error);
+
+	if (err)
+		return err;
+	service__to_key(service, &key);
+	err = maps__vip_del(&b->maps, &key);
+	if (!err)
+		err = balancer__sync(b);
+	if (err)
+		text_error__set(error, "%s", strerror(-err));
+	return err;
+}

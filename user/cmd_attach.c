@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* attach, detach, unload. */
+#include <errno.h>
+
+#include "command.h"
+
+static struct attach_options {
+	int mode;
+	uint32_t flows;
+} attach_options;
+
+static const struct option_def attach_defs[] = {
+	{ .name = "mode",
+	  .arg = "auto|native|generic",
+	  .offset = offsetof(struct attach_options, mode),
+	  .help = "auto (the default): native where the driver does it well, else generic" },
+	{ .name = "flows",
+	  .arg = "N",
+	  .parse = option__parse_count,
+	  .offset = offsetof(struct attach_options, flows),
+	  .help = "flows that the table holds, chosen at the first attach (default 262144)" },
+};
+
+static int run_attach(struct call *call)
+{
+	struct text_error error = {};
+	struct balancer b;
+	int i, status = EXIT_DONE;
+
+	if (balancer__open_locked(&b, call->pin_dir, true, command__note, &error))
+		return call__failed(call, &error);
+	for (i = 0; i < call->operands_n; i++) {
+		struct call one = *call;
+
+		one.operands = &call->operands[i];
+		one.operands_n = 1;
+		error.why[0] = '\0';
+		if (balancer__attach(&b, call->operands[i], attach_options.mode,
+				     attach_options.flows, command__say, &error))
+			status = call__failed(&one, &error);
+	}
+	balancer__close(&b);
+	return status;
+}
+
+static const char *const attach_notes[] = {
+	"Puts the balancer on interfaces that clients' packets and backends' replies come in by.",
+	"On an interface that has it already, replaces the program by this build's and keeps all",
+	"flows. Sets net.ipv4.conf.lo.forwarding, which the route look-up needs; unload puts it back.",
+	NULL,
+};
+
+const struct command cmd_attach = {
+	.name = "attach",
+	.operands = "IFACE...",
+	.help = "put the balancer on interfaces",
+	.operands_min = 1,
+	.operands_max = -1,
+	.options = attach_defs,
+	.options_n = sizeof(attach_defs) / sizeof(attach_defs[0]),
+	.into = &attach_options,
+	.notes = attach_notes,
+	.run = run_attach,
+};
+
+static struct detach_options {
+	bool all;
+} detach_options;
+
+static const struct option_def detach_defs[] = {
+	{ .name = "all",
+	  .offset = offsetof(struct detach_options, all),
+	  .help = "every interface it is on" },
+};
+
+static int run_detach(struct call *call)
+{
+	struct text_error error = {};
+	struct balancer b;
+	int i, status = EXIT_DONE;
+
+	if (!call->operands_n == !detach_options.all) {
+		text_error__set(&error, "name interfaces, or --all");
+		return call__usage(call, &error);
+	}
+	if (balancer__open_locked(&b, call->pin_dir, false, command__note, &error))
+		return call__failed(call, &error);
+	if (detach_options.all && balancer__detach_all(&b, &error))
+		status = call__failed(call, &error);
+	for (i = 0; i < call->operands_n; i++) {
+		struct call one = *call;
+
+		one.operands = &call->operands[i];
+		one.operands_n = 1;
+		error.why[0] = '\0';
+		if (balancer__detach(&b, call->operands[i], &error))
+			status = call__failed(&one, &error);
+	}
+	balancer__close(&b);
+	return status;
+}
+
+const struct command cmd_detach = {
+	.name = "detach",
+	.operands = "IFACE...|--all",
+	.help = "take it off interfaces; VIPs and flows stay",
+	.operands_max = -1,
+	.options = detach_defs,
+	.options_n = sizeof(detach_defs) / sizeof(detach_defs[0]),
+	.into = &detach_options,
+	.run = run_detach,
+};
+
+static int run_unload(struct call *call)
+{
+	struct text_error error = {};
+
+	return balancer__unload(call->pin_dir, command__note, &error) ? call__failed(call, &error) :
+									EXIT_DONE;
+}
+
+const struct command cmd_unload = {
+	.name = "unload",
+	.operands = "",
+	.help = "detach everywhere and remove all state",
+	.run = run_unload,
+};

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* add-vip, set-vip, del-vip. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "names.h"
+
+static struct vip_options vip_options = { .method = -1, .scheduler = -1, .hash = -1 };
+
+static int parse_snat(const char *text, void *into, struct text_error *error)
+{
+	struct vip_options *options = into;
+
+	options->has_snat = true;
+	return text__parse_addr_list(text, options->snat, LB_SNAT_MAX, &options->snat_n, error);
+}
+
+/* STATE=DURATION */
+static int parse_timeout(const char *text, void *into, struct text_error *error)
+{
+	struct vip_options *options = into;
+	const char *equals = strchr(text, '=');
+	uint32_t ms;
+	int state;
+
+	state = equals ? names__find(ct_state_names, CT_STATES, text, equals - text) : -1;
+	if (state < 0)
+		return text_error__set(error, "bad timeout \"%s\": STATE=DURATION, such as "
+					      "established=1h; STATE is syn, established, fin, "
+					      "closed, new or assured", text);
+	if (text__parse_duration(equals + 1, &ms, error))
+		return -EINVAL;
+	if (ms < 1000)
+		return text_error__set(error, "bad timeout \"%s\": at least 1s", text);
+	options->timeout_ms[state] = ms;
+	return 0;
+}
+
+#define VIP_OPTION_DEFS                                                                            \
+	{ .name = "method",                                                                        \
+	  .arg = "fullnat",                                                                        \
+	  .offset = offsetof(struct vip_options, method),                                          \
+	  .help = "how packets reach backends; fullnat rewrites both addresses, and needs nothing "\
+		  "there" },                                                                       \
+	{ .name = "scheduler",                                                                     \
+	  .arg = "maglev",                                                                         \
+	  .offset = offsetof(struct vip_options, scheduler),                                       \
+	  .help = "how a new flow's backend is chosen" },                                          \
+	{ .name = "hash",                                                                          \
+	  .arg = "5tuple",                                                                         \
+	  .offset = offsetof(struct vip_options, hash),                                            \
+	  .help = "what of a packet chooses it" },                                                 \
+	{ .name = "snat",                                                                          \
+	  .arg = "ADDRESS[,ADDRESS...]",                                                           \
+	  .parse = parse_snat,                                                                     \
+	  .help = "source addresses toward backends (default: the one that the route to each "     \
+		  "gives); up to 8" },                                                             \
+	{                                                                                          \
+		.name = "timeout", .arg = "STATE=DURATION", .parse = parse_timeout, .many = true,  \
+		.help = "idle time that ends a flow: syn, established, fin, closed (TCP), new, "   \
+			"assured (UDP); may be repeated"                                           \
+	}
+
+static const struct option_def add_defs[] = {
+	VIP_OPTION_DEFS,
+	{ .name = "force",
+	  .offset = offsetof(struct vip_options, force),
+	  .help = "take every port of an address that this host uses itself" },
+};
+
+static const struct option_def set_defs[] = { VIP_OPTION_DEFS };
+
+static int run_on_vip(struct call *call, bool create,
+		      int (*change)(struct balancer *, const struct service *,
+				    const struct vip_options *, struct text_error *))
+{
+	struct text_error error = {};
+	struct service service;
+	struct balancer b;
+	int err, status = call__vip(call, 0, &service);
+
+	if (status)
+		return status;
+	if (balancer__open_locked(&b, call->pin_dir, create, command__note, &error))
+		return call__failed(call, &error);
+	err = change(&b, &service, &vip_options, &error);
+	balancer__close(&b);
+	return err ? call__failed(call, &error) : EXIT_DONE;
+}
+
+static int run_add_vip(struct call *call)
+{
+	return run_on_vip(call, true, balancer__add_vip);
+}
+
+static int run_set_vip(struct call *call)
+{
+	struct text_error error = {};
+
+	if (!call->options->seen) {
+		text_error__set(&error, "nothing to change; lbctl help set-vip lists the options");
+		return call__usage(call, &error);
+	}
+	return run_on_vip(call, false, balancer__set_vip);
+}
+
+static int del_vip(struct balancer *b, const struct service *service,
+		   const struct vip_options *options, struct text_error *error)
+{
+	(void)options;
+	return balancer__del_vip(b, service, error);
+}
+
+static int run_del_vip(struct call *call)
+{
+	return run_on_vip(call, false, del_vip);
+}
+
+static const char *const vip_notes[] = {
+	"VIP: ADDRESS:PORT[/tcp|/udp], or ADDRESS:*[/tcp|/udp] for every port.",
+	NULL,
+};
+
+const struct command cmd_add_vip = {
+	.name = "add-vip",
+	.operands = "VIP",
+	.help = "serve an address and port",
+	.operands_min = 1,
+	.operands_max = 1,
+	.options = add_defs,
+	.options_n = sizeof(add_defs) / sizeof(add_defs[0]),
+	.into = &vip_options,
+	.notes = vip_notes,
+	.run = run_add_vip,
+};
+
+const struct command cmd_set_vip = {
+	.name = "set-vip",
+	.operands = "VIP",
+	.help = "change a VIP's options",
+	.operands_min = 1,
+	.operands_max = 1,
+	.options = set_defs,
+	.options_n = sizeof(set_defs) / sizeof(set_defs[0]),
+	.into = &vip_options,
+	.notes = vip_notes,
+	.run = run_set_vip,
+};
+
+const struct command cmd_del_vip = {
+	.name = "del-vip",
+	.operands = "VIP",
+	.help = "stop serving it; its flows end",
+	.operands_min = 1,
+	.operands_max = 1,
+	.run = run_del_vip,
+};

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Opening the pinned maps; settings, VIPs, interfaces and counters in them. */
+#include "maps.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+const char *const map_names[MAPS] = {
+	[MAP_SETTINGS] = "lb_settings",
+	[MAP_LOCALS] = "lb_locals",
+	[MAP_LOCAL_ADDRS] = "lb_local_addrs",
+	[MAP_VIPS] = "lb_vips",
+	[MAP_POOLS] = "lb_pools",
+	[MAP_BACKENDS] = "lb_backends",
+	[MAP_BACKEND_PORTS] = "lb_backend_ports",
+	[MAP_BACKEND_NEXTHOPS] = "lb_backend_nexthops",
+	[MAP_VIP_STATS] = "lb_vip_stats",
+	[MAP_BACKEND_STATS] = "lb_backend_stats",
+	[MAP_DROPS] = "lb_drops",
+	[MAP_TOTALS] = "lb_totals",
+	[MAP_IFACES] = "lb_ifaces",
+	[MAP_IFACE_PACKETS] = "lb_iface_packets",
+	[MAP_FLOWS] = "lb_flows",
+	[MAP_HALF_OPEN] = "lb_half_open",
+};
+
+int maps__path(const char *dir, const char *what, const char *name, char *ret, size_t size)
+{
+	int n = snprintf(ret, size, "%s/%s%s%s", dir, what, name ? "/" : "", name ? name : "");
+
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static int map_open(const char *dir, enum maps_id id)
+{
+	char path[512];
+	int err = maps__path(dir, "maps", map_names[id], path, sizeof(path));
+
+	return err ? err : bpf_obj_get(path);
+}
+
+/* NULL: errno says why. */
+static void *map_mmap(int fd, size_t size)
+{
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static int maps_map_arrays(struct maps *maps)
+{
+	maps->backends = map_mmap(maps->fd[MAP_BACKENDS],
+				  LB_MAX_BACKENDS * sizeof(*maps->backends));
+	maps->local_addrs = map_mmap(maps->fd[MAP_LOCAL_ADDRS],
+				     LB_MAX_LOCALS * sizeof(*maps->local_addrs));
+	return maps->backends && maps->local_addrs ? 0 : -ENOMEM;
+}
+
+int maps__open(const char *dir, struct maps *ret, uint32_t *ret_layout)
+{
+	struct lb_settings settings;
+	int err, i;
+
+	memset(ret, 0, sizeof(*ret));
+	*ret_layout = 0;
+	for (i = 0; i < MAPS; i++)
+		ret->fd[i] = -1;
+	if (snprintf(ret->dir, sizeof(ret->dir), "%s", dir) >= (int)sizeof(ret->dir))
+		return -ENAMETOOLONG;
+	ret->cpus = libbpf_num_possible_cpus();
+	if (ret->cpus < 0)
+		return ret->cpus;
+	for (i = 0; i < MAPS; i++) {
+		ret->fd[i] = map_open(dir, i);
+		if (ret->fd[i] >= 0)
+			continue;
+		err = ret->fd[i];
+		ret->fd[i] = -1;
+		if (err == -ENOENT && i >= MAP_FLOWS)
+			continue; /* not attached yet */
+		/* lb_settings is pinned last, so without the others it is another layout's */
+		err = err == -ENOENT && i > MAP_SETTINGS ? -EPROTO : err;
+		goto fail;
+	}
+	err = maps__settings(ret, &settings);
+	if (err) {
+		err = -EPROTO;
+		goto fail;
+	}
+	*ret_layout = settings.layout;
+	err = settings.layout == LB_LAYOUT_VERSION ? maps_map_arrays(ret) : -EPROTO;
+	if (!err)
+		return 0;
+fail:
+	maps__close(ret);
+	return err;
+}
+
+void maps__close(struct maps *maps)
+{
+	int i;
+
+	if (maps->backends)
+		munmap(maps->backends, LB_MAX_BACKENDS * sizeof(*maps->backends));
+	if (maps->local_addrs)
+		munmap(maps->local_addrs, LB_MAX_LOCALS * sizeof(*maps->local_addrs));
+	maps->backends = NULL;
+	maps->local_addrs = NULL;
+	for (i = 0; i < MAPS; i++) {
+		if (maps->fd[i] >= 0)
+			close(maps->fd[i]);
+		maps->fd[i] = -1;
+	}
+}
+
+int maps__settings(struct maps *maps, struct lb_settings *ret)
+{
+	struct bpf_map_info info = {};
+	uint32_t zero = 0, size = sizeof(info);
+	int err = bpf_obj_get_info_by_fd(maps->fd[MAP_SETTINGS], &info, &size);
+
+	if (err)
+		return err;
+	if (info.value_size != sizeof(*ret)) /* the kernel would write its size, not ours */
+		return -EPROTO;
+	return bpf_map_lookup_elem(maps->fd[MAP_SETTINGS], &zero, ret);
+}
+
+int maps__settings_put(struct maps *maps, const struct lb_settings *settings)
+{
+	uint32_t zero = 0;
+
+	return bpf_map_update_elem(maps->fd[MAP_SETTINGS], &zero, settings, BPF_ANY);
+}
+
+int maps__vip_get(struct maps *maps, const struct lb_service_key *key, struct lb_vip *ret)
+{
+	return bpf_map_lookup_elem(maps->fd[MAP_VIPS], key, ret);
+}
+
+int maps__vip_put(struct maps *maps, const struct lb_service_key *key, const struct lb_vip *vip)
+{
+	return bpf_map_update_elem(maps->fd[MAP_VIPS], key, vip, BPF_ANY);
+}
+
+int maps__vip_del(struct maps *maps, const struct lb_service_key *key)
+{
+	return bpf_map_delete_elem(maps->fd[MAP_VIPS], key);
+}
+
+int maps__vip_each(struct maps *maps,
+		   int (*each)(const struct lb_service_key *key, const struct lb_vip *vip, void *arg),
+		   void *arg)
+{
+	struct lb_service_key key, *at = NULL;
+	struct lb_vip vip;
+	unsigned int n = 0;
+	int err;
+
+	/* Bounded: a walk that restarts because its key was deleted under it must end. */
+	while (n++ < 4 * LB_MAX_VIPS) {
+		err = bpf_map_get_next_key(maps->fd[MAP_VIPS], at, &key);
+		if (err)
+			return err == -ENOENT ? 0 : err;
+		at = &key;
+		if (maps__vip_get(maps, &key, &vip))
+			continue;
+		err = each(&key, &vip, arg);
+		if (err)
+			return err;
+	}
+	return -EAGAIN;
+}
+
+/* Adds the CPUs' copies up, as an array of u64 each. */
+static int percpu_sum(struct maps *maps, enum maps_id id, const void *key, void *ret, size_t size)
+{
+	uint64_t *sum = ret, *copies = calloc(maps->cpus, size);
+	size_t i, words = size / sizeof(*sum);
+	int cpu, err;
+
+	if (!copies)
+		return -ENOMEM;
+	memset(ret, 0, size);
+	err = bpf_map_lookup_elem(maps->fd[id], key, copies);
+	for (cpu = 0; !err && cpu < maps->cpus; cpu++)
+		for (i = 0; i < words; i++)
+			sum[i] += copies[cpu * words + i];
+	free(copies);
+	return err;
+}
+
+static int percpu_clear(struct maps *maps, enum maps_id id, uint32_t key, size_t size)
+{
+	void *copies = calloc(maps->cpus, size);
+	int err;
+
+	if (!copies)
+		return -ENOMEM;
+	err = bpf_map_update_elem(maps->fd[id], &key, copies, BPF_ANY);
+	free(copies);
+	return err;
+}
+
+int maps__totals(struct maps *maps, struct lb_totals *ret)
+{
+	uint32_t zero = 0;
+
+	return percpu_sum(maps, MAP_TOTALS, &zero, ret, sizeof(*ret));
+}
+
+int maps__drops(struct maps *maps, uint64_t ret[LB_DROPS])
+{
+	uint32_t i;
+	int err;
+
+	for (i = 0; i < LB_DROPS; i++) {
+		err = percpu_sum(maps, MAP_DROPS, &i, &ret[i], sizeof(ret[i]));
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+int maps__vip_stats(struct maps *maps, uint32_t id, struct lb_vip_stats *ret)
+{
+	return percpu_sum(maps, MAP_VIP_STATS, &id, ret, sizeof(*ret));
+}
+
+int maps__vip_stats_clear(struct maps *maps, uint32_t id)
+{
+	return percpu_clear(maps, MAP_VIP_STATS, id, sizeof(struct lb_vip_stats));
+}
+
+int maps__backend_stats(struct maps *maps, uint32_t index, struct lb_count *ret)
+{
+	return percpu_sum(maps, MAP_BACKEND_STATS, &index, ret, sizeof(*ret));
+}
+
+int maps__backend_stats_clear(struct maps *maps, uint32_t index)
+{
+	return percpu_clear(maps, MAP_BACKEND_STATS, index, sizeof(struct lb_count));
+}
+
+int maps__iface_packets(struct maps *maps, uint32_t ifindex, uint64_t *ret)
+{
+	int err = percpu_sum(maps, MAP_IFACE_PACKETS, &ifindex, ret, sizeof(*ret));
+
+	return err == -ENOENT ? 0 : err;
+}
+
+int maps__iface_get(struct maps *maps, uint32_t ifindex, struct lb_iface *ret)
+{
+	return bpf_map_lookup_elem(maps->fd[MAP_IFACES], &ifindex, ret);
+}
+
+int maps__iface_put(struct maps *maps, uint32_t ifindex, const struct lb_iface *iface)
+{
+	uint64_t *zeros;
+	int err;
+
+	zeros = calloc(maps->cpus, sizeof(*zeros));
+	if (!zeros)
+		return -ENOMEM;
+	err = bpf_map_update_elem(maps->fd[MAP_IFACE_PACKETS], &ifindex, zeros, BPF_NOEXIST);
+	free(zeros);
+	if (err && err != -EEXIST)
+		return err;
+	return bpf_map_update_elem(maps->fd[MAP_IFACES], &ifindex, iface, BPF_ANY);
+}
+
+int maps__iface_del(struct maps *maps, uint32_t ifindex)
+{
+	int err = bpf_map_delete_elem(maps->fd[MAP_IFACES], &ifindex);
+
+	bpf_map_delete_elem(maps->fd[MAP_IFACE_PACKETS], &ifindex);
+	return err == -ENOENT ? 0 : err;
+}
+
+static int settings_of(uint32_t map_id, struct lb_settings *ret, int *ret_fd)
+{
+	struct bpf_map_info info = {};
+	uint32_t zero = 0, size = sizeof(info);
+	int fd = bpf_map_get_fd_by_id(map_id), err;
+
+	if (fd < 0)
+		return fd;
+	err = bpf_obj_get_info_by_fd(fd, &info, &size);
+	if (!err && (strcmp(info.name, map_names[MAP_SETTINGS]) || info.value_size != sizeof(*ret)))
+		err = -ENOENT;
+	if (!err)
+		err = bpf_map_lookup_elem(fd, &zero, ret);
+	if (err)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return err;
+}
+
+int maps__other_balancer(uint64_t netns, int own_settings_fd, struct lb_settings *ret, int *ret_fd)
+{
+	struct bpf_map_info own = {};
+	uint32_t id = 0, size = sizeof(own);
+	int err = bpf_obj_get_info_by_fd(own_settings_fd, &own, &size);
+
+	while (!err && !(err = bpf_map_get_next_id(id, &id))) {
+		if (id == own.id || settings_of(id, ret, ret_fd))
+			continue;
+		if (ret->netns == netns)
+			return 0;
+		close(*ret_fd);
+	}
+	return err;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * The pinned maps, which are all the state there is. Only maps*.c and loader.c call bpf(2).
+ * Functions return 0 or -errno unless they say more. Changes are made under the lock.
+ */
+#ifndef LBCTL_MAPS_H
+#define LBCTL_MAPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ct_state.h"
+#include "lb_abi.h"
+#include "lb_drops.h"
+
+enum maps_id {
+	MAP_SETTINGS,
+	MAP_LOCALS,
+	MAP_LOCAL_ADDRS,
+	MAP_VIPS,
+	MAP_POOLS,
+	MAP_BACKENDS,
+	MAP_BACKEND_PORTS,
+	MAP_BACKEND_NEXTHOPS,
+	MAP_VIP_STATS,
+	MAP_BACKEND_STATS,
+	MAP_DROPS,
+	MAP_TOTALS,
+	MAP_IFACES,
+	MAP_IFACE_PACKETS,
+	MAP_FLOWS,     /* these two exist from the first attach on */
+	MAP_HALF_OPEN,
+	MAPS,
+};
+
+extern const char *const map_names[MAPS];
+
+struct maps {
+	char dir[256];
+	int fd[MAPS];		      /* -1: not there */
+	struct lb_backend *backends;  /* mapped, LB_MAX_BACKENDS */
+	struct lb_addr *local_addrs;  /* mapped, LB_MAX_LOCALS */
+	int cpus;		      /* possible CPUs: copies of a per-CPU value */
+};
+
+/* DIR/maps/NAME and so on; what: "maps", "programs", "links". -ENAMETOOLONG. */
+int maps__path(const char *dir, const char *what, const char *name, char *ret, size_t size);
+
+/*
+ * -ENOENT: no balancer there. -EPROTO: maps of another layout (*ret_layout is theirs, 0 if not
+ * even that can be read).
+ */
+int maps__open(const char *dir, struct maps *ret, uint32_t *ret_layout);
+void maps__close(struct maps *maps);
+
+int maps__settings(struct maps *maps, struct lb_settings *ret);
+int maps__settings_put(struct maps *maps, const struct lb_settings *settings);
+
+/* VIPs. put creates or replaces in one step. */
+int maps__vip_get(struct maps *maps, const struct lb_service_key *key, struct lb_vip *ret);
+int maps__vip_put(struct maps *maps, const struct lb_service_key *key, const struct lb_vip *vip);
+int maps__vip_del(struct maps *maps, const struct lb_service_key *key);
+/* What each() returns, if not 0, ends the walk and is returned. */
+int maps__vip_each(struct maps *maps,
+		   int (*each)(const struct lb_service_key *key, const struct lb_vip *vip, void *arg),
+		   void *arg);
+
+/*
+ * Pools. put publishes a new one in one step, and returns when no packet uses the old one any more.
+ * get reads the members and slots_n only, not the slots. -ENOENT.
+ */
+int maps__pool_get(struct maps *maps, uint16_t vip_id, struct lb_pool *ret);
+int maps__pool_put(struct maps *maps, uint16_t vip_id, const struct lb_pool *pool);
+int maps__pool_del(struct maps *maps, uint16_t vip_id);
+
+/* Backends. add takes the free index that has been free longest; -ENOSPC. */
+int maps__backend_add(struct maps *maps, const struct lb_backend *backend,
+		      struct lb_backend_ref *ret_ref);
+void maps__backend_del(struct maps *maps, uint32_t index); /* its flows are stale from now on */
+static inline bool maps__backend_used(const struct maps *maps, uint32_t index)
+{
+	return index < LB_MAX_BACKENDS && maps->backends[index].gen & 1;
+}
+
+/* Whether a backend's address and port is one that backends answer from, after it came or went. */
+int maps__backend_port_sync(struct maps *maps, const struct lb_backend *backend);
+
+/* Local ids. get makes one if there is none and adds flags to it. 0 is never given out. */
+int maps__local_get(struct maps *maps, const struct lb_addr *addr, uint16_t flags, uint16_t *ret_id);
+int maps__local_find(struct maps *maps, const struct lb_addr *addr, struct lb_local *ret);
+/* Sets the flags of all: flags[id] 0 removes the address. flags has LB_MAX_LOCALS elements. */
+int maps__locals_sync(struct maps *maps, const uint16_t *flags);
+
+/* Counters, summed over CPUs. */
+int maps__totals(struct maps *maps, struct lb_totals *ret);
+int maps__drops(struct maps *maps, uint64_t ret[LB_DROPS]);
+int maps__vip_stats(struct maps *maps, uint32_t id, struct lb_vip_stats *ret);
+int maps__backend_stats(struct maps *maps, uint32_t index, struct lb_count *ret);
+int maps__vip_stats_clear(struct maps *maps, uint32_t id);
+int maps__backend_stats_clear(struct maps *maps, uint32_t index);
+int maps__iface_packets(struct maps *maps, uint32_t ifindex, uint64_t *ret);
+
+int maps__iface_get(struct maps *maps, uint32_t ifindex, struct lb_iface *ret);
+int maps__iface_put(struct maps *maps, uint32_t ifindex, const struct lb_iface *iface);
+int maps__iface_del(struct maps *maps, uint32_t ifindex);
+
+/* Flows (maps_flows.c). */
+struct flow {
+	struct ct_key key; /* the half that clients' packets find */
+	struct ct_flow in;
+	struct lb_count out; /* of the other half */
+	uint32_t idle;	     /* jiffies, of the pair */
+	bool expired;	     /* or its backend is gone; awaits collection */
+	bool half_open;
+	enum ct_state state;
+};
+
+/* Low 32 bits of the kernel's jiffies. */
+int maps__now(uint32_t *ret);
+/* Every flow once. -ENOENT: never attached. with_out: look the other half up, too. */
+int maps__flow_each(struct maps *maps, bool with_out, int (*each)(const struct flow *, void *),
+		    void *arg);
+/* Ends the halves for which match() is true, in the kernel. *ret_n: flows (pairs) ended. */
+int maps__flow_reap(struct maps *maps, enum lb_reap_mode mode,
+		    bool (*match)(const struct flow *, void *), void *arg, uint64_t *ret_n);
+
+/* Of another balancer in this network namespace: the first found. -ENOENT: there is none. */
+int maps__other_balancer(uint64_t netns, int own_settings_fd, struct lb_settings *ret,
+			 int *ret_fd);
+
+#endif

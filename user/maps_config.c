@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Pools, backends and local addresses in the pinned maps. */
+#include "maps.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+/* An inner map's value, mapped; NULL: it can't be. */
+static struct lb_pool *pool_mmap(int fd, int prot)
+{
+	void *at = mmap(NULL, sizeof(struct lb_pool), prot, MAP_SHARED, fd, 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+int maps__pool_get(struct maps *maps, uint16_t vip_id, struct lb_pool *ret)
+{
+	uint32_t key = vip_id, map_id;
+	struct lb_pool *pool;
+	int fd, err = bpf_map_lookup_elem(maps->fd[MAP_POOLS], &key, &map_id);
+
+	if (err)
+		return err;
+	fd = bpf_map_get_fd_by_id(map_id);
+	if (fd < 0)
+		return fd;
+	pool = pool_mmap(fd, PROT_READ);
+	close(fd);
+	if (!pool)
+		return -ENOMEM;
+	memcpy(ret, pool, offsetof(struct lb_pool, slots));
+	munmap(pool, sizeof(*pool));
+	return ret->members_n > LB_POOL_MAX ? -EPROTO : 0;
+}
+
+int maps__pool_put(struct maps *maps, uint16_t vip_id, const struct lb_pool *pool)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
+	uint32_t key = vip_id;
+	struct lb_pool *inner;
+	int fd, err = -ENOMEM;
+
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "lb_pool", sizeof(key), sizeof(*pool), 1, &opts);
+	if (fd < 0)
+		return fd;
+	inner = pool_mmap(fd, PROT_READ | PROT_WRITE);
+	if (inner) {
+		memcpy(inner, pool, sizeof(*pool));
+		munmap(inner, sizeof(*inner));
+		/* The kernel waits for an RCU grace period here (maybe_wait_bpf_programs()). */
+		err = bpf_map_update_elem(maps->fd[MAP_POOLS], &key, &fd, BPF_ANY);
+	}
+	close(fd);
+	return err;
+}
+
+int maps__pool_del(struct maps *maps, uint16_t vip_id)
+{
+	uint32_t key = vip_id;
+	int err = bpf_map_delete_elem(maps->fd[MAP_POOLS], &key);
+
+	return err == -ENOENT ? 0 : err;
+}
+
+int maps__backend_add(struct maps *maps, const struct lb_backend *backend,
+		      struct lb_backend_ref *ret_ref)
+{
+	struct lb_nexthop none = {};
+	uint32_t i, best = LB_MAX_BACKENDS, gen;
+	struct lb_backend *slot;
+
+	for (i = 0; i < LB_MAX_BACKENDS; i++)
+		if (!maps__backend_used(maps, i) &&
+		    (best == LB_MAX_BACKENDS ||
+		     maps->backends[i].freed_ns < maps->backends[best].freed_ns))
+			best = i;
+	if (best == LB_MAX_BACKENDS)
+		return -ENOSPC;
+	slot = &maps->backends[best];
+	gen = slot->gen;
+	bpf_map_update_elem(maps->fd[MAP_BACKEND_NEXTHOPS], &best, &none, BPF_ANY);
+	maps__backend_stats_clear(maps, best);
+	*slot = *backend;
+	slot->gen = gen; /* still even: no packet can mean it */
+	__atomic_store_n(&slot->gen, gen + 1, __ATOMIC_RELEASE);
+	*ret_ref = (struct lb_backend_ref){ .index = best, .gen = gen + 1 };
+	return 0;
+}
+
+void maps__backend_del(struct maps *maps, uint32_t index)
+{
+	struct lb_backend *slot = &maps->backends[index];
+	struct timespec now;
+
+	if (!maps__backend_used(maps, index))
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	slot->freed_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
+	__atomic_store_n(&slot->gen, slot->gen + 1, __ATOMIC_RELEASE);
+}
+
+static void backend_port_key(const struct lb_backend *backend, struct lb_service_key *ret)
+{
+	*ret = (struct lb_service_key){
+		.addr = backend->addr,
+		.port = backend->port,
+		.ip_proto = backend->ip_proto,
+	};
+}
+
+/* Is it some backend's? */
+static bool backend_port_wanted(struct maps *maps, const struct lb_service_key *key)
+{
+	struct lb_service_key other;
+	uint32_t i;
+
+	for (i = 0; i < LB_MAX_BACKENDS; i++) {
+		if (!maps__backend_used(maps, i))
+			continue;
+		backend_port_key(&maps->backends[i], &other);
+		if (!memcmp(&other, key, sizeof(other)))
+			return true;
+	}
+	return false;
+}
+
+int maps__backend_port_sync(struct maps *maps, const struct lb_backend *backend)
+{
+	struct lb_service_key key;
+	uint32_t one = 1;
+	int err;
+
+	backend_port_key(backend, &key);
+	if (backend_port_wanted(maps, &key))
+		return bpf_map_update_elem(maps->fd[MAP_BACKEND_PORTS], &key, &one, BPF_ANY);
+	err = bpf_map_delete_elem(maps->fd[MAP_BACKEND_PORTS], &key);
+	return err == -ENOENT ? 0 : err;
+}
+
+int maps__local_find(struct maps *maps, const struct lb_addr *addr, struct lb_local *ret)
+{
+	return bpf_map_lookup_elem(maps->fd[MAP_LOCALS], addr, ret);
+}
+
+static bool local_used(struct maps *maps, uint32_t id)
+{
+	struct lb_local local;
+
+	return !maps__local_find(maps, &maps->local_addrs[id], &local) && local.id == id;
+}
+
+/* An address that was here before gets its old id again, which its flows still know. */
+static int local_new_id(struct maps *maps, const struct lb_addr *addr, uint16_t *ret_id)
+{
+	static const struct lb_addr none;
+	uint32_t id, free_id = 0;
+
+	for (id = 1; id < LB_MAX_LOCALS; id++) {
+		if (!memcmp(&maps->local_addrs[id], addr, sizeof(*addr))) {
+			*ret_id = id;
+			return 0;
+		}
+		if (!free_id && !memcmp(&maps->local_addrs[id], &none, sizeof(none)))
+			free_id = id;
+	}
+	for (id = 1; !free_id && id < LB_MAX_LOCALS; id++)
+		if (!local_used(maps, id))
+			free_id = id;
+	if (!free_id)
+		return -ENOSPC;
+	maps->local_addrs[free_id] = *addr;
+	*ret_id = free_id;
+	return 0;
+}
+
+int maps__local_get(struct maps *maps, const struct lb_addr *addr, uint16_t flags, uint16_t *ret_id)
+{
+	struct lb_local local = {};
+	int err = maps__local_find(maps, addr, &local);
+
+	if (err == -ENOENT)
+		err = local_new_id(maps, addr, &local.id);
+	if (err)
+		return err;
+	*ret_id = local.id;
+	if ((local.flags & flags) == flags && local.flags)
+		return 0;
+	local.flags |= flags;
+	return bpf_map_update_elem(maps->fd[MAP_LOCALS], addr, &local, BPF_ANY);
+}
+
+int maps__locals_sync(struct maps *maps, const uint16_t *flags)
+{
+	struct lb_addr key, next;
+	struct lb_local local;
+	int err = bpf_map_get_next_key(maps->fd[MAP_LOCALS], NULL, &next);
+
+	while (!err) {
+		key = next;
+		err = bpf_map_get_next_key(maps->fd[MAP_LOCALS], &key, &next);
+		if (maps__local_find(maps, &key, &local))
+			continue;
+		if (!flags[local.id])
+			bpf_map_delete_elem(maps->fd[MAP_LOCALS], &key);
+		else if (flags[local.id] != local.flags) {
+			local.flags = flags[local.id];
+			bpf_map_update_elem(maps->fd[MAP_LOCALS], &key, &local, BPF_ANY);
+		}
+	}
+	return err == -ENOENT ? 0 : err;
+}
