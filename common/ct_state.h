@@ -45,8 +45,8 @@ static const __u8 ct_tcp_table[CT_PHASES_MAX][CT_PHASES_MAX] = {
 };
 
 /* Seconds of idleness after which a flow in a state ends. Established: RFC 5382, REQ-5 (2 h 4 min);
- * fin: half-closed downloads stay as long as an hour; closed: TIME_WAIT of Linux; UDP: RFC 4787,
- * REQ-5 (at least 2 min). */
+ * fin: a half-closed flow that still moves data isn't idle; closed: TIME_WAIT of Linux; UDP:
+ * RFC 4787, REQ-5 (at least 2 min). */
 static const __u32 ct_timeout_s[CT_STATES] = {
 	[CT_SYN] = 60,	  [CT_ESTABLISHED] = 7440, [CT_FIN] = 120,
 	[CT_CLOSED] = 60, [CT_UDP_NEW] = 30,	   [CT_UDP_ASSURED] = 180,

@@ -35,9 +35,9 @@ static __always_inline struct ct_flow *flow_peer(const struct ct_key *key,
 	return peer && ct_key_equal(&peer->peer, key) ? peer : NULL;
 }
 
-static __always_inline int flow_expired(const struct lb_pkt *pkt, const struct ct_flow *flow)
+static __always_inline int flow_expired(__u32 now, const struct ct_flow *flow)
 {
-	return ct_expired(pkt->now, flow->last_seen, flow->timeout, lb_config.hz);
+	return ct_expired(now, flow->last_seen, flow->timeout, lb_config.hz);
 }
 
 /* Jiffies of idleness that a flow's state allows: the VIP's setting, else the general one. */
@@ -101,7 +101,7 @@ static __always_inline struct ct_flow *flow_find(struct lb_pkt *pkt, const struc
 
 	if (!flow)
 		return NULL;
-	expired = flow_expired(pkt, flow);
+	expired = flow_expired(pkt->now, flow);
 	if (likely(!expired && !flow->dead && backend_get(&flow->backend)))
 		return flow;
 	flow_end(key, flow, expired);
@@ -212,8 +212,8 @@ static __noinline enum lb_verdict flow_refresh(struct lb_pkt *pkt, const struct 
 {
 	struct ct_key peer_key = flow->peer;
 	struct ct_flow *peer = ct_find(&peer_key);
-	__u32 slot = LB_SCRATCH_HALF;
-	struct ct_flow *copy = bpf_map_lookup_elem(&lb_scratch, &slot);
+	struct lb_scratch *scratch = scratch_get();
+	struct ct_flow *copy;
 
 	flow->refreshed = pkt->now;
 	if (peer) {
@@ -222,8 +222,9 @@ static __noinline enum lb_verdict flow_refresh(struct lb_pkt *pkt, const struct 
 		peer->last_seen = pkt->now;
 		return LB_NEXT;
 	}
-	if (!copy)
+	if (!scratch)
 		return lb_drop(LB_DROP_FLOW_BUSY);
+	copy = &scratch->half;
 	*copy = *flow;
 	if (!ct_is(copy, key))
 		return lb_drop(LB_DROP_FLOW_BUSY);

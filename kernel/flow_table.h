@@ -67,11 +67,12 @@ static __always_inline int ct_create(const struct ct_key *key, struct ct_flow *f
 /* Moves a half-open entry among the established. The new is there before the old goes. */
 static __always_inline void ct_promote(const struct ct_key *key, const struct ct_flow *flow)
 {
-	__u32 slot = LB_SCRATCH_PROMOTED;
-	struct ct_flow *copy = bpf_map_lookup_elem(&lb_scratch, &slot);
+	struct lb_scratch *scratch = scratch_get();
+	struct ct_flow *copy;
 
-	if (!copy || !flow->half_open)
+	if (!scratch || !flow->half_open)
 		return;
+	copy = &scratch->promoted;
 	*copy = *flow;
 	if (copy->tag != lb_hash_key(key) || copy->dead)
 		return;

@@ -92,19 +92,26 @@ struct {
 	__type(value, struct ct_flow);
 } lb_flows SEC(".maps"), lb_half_open SEC(".maps");
 
-/* Flow entries in the making: too large for the stack of 512 bytes. */
-enum lb_scratch_slot {
-	LB_SCRATCH_HALF,
-	LB_SCRATCH_PROMOTED,
-	LB_SCRATCHES,
+/* A pair of halves in the making: too large for the stack of 512 bytes. */
+struct lb_scratch {
+	struct ct_key reply;	/* key of the reply half */
+	struct ct_flow half;	/* value of either half */
+	struct ct_flow promoted;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, LB_SCRATCHES);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct ct_flow);
+	__type(value, struct lb_scratch);
 } lb_scratch SEC(".maps");
+
+static __always_inline struct lb_scratch *scratch_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&lb_scratch, &zero);
+}
 
 /* Counters, written by the data path, one copy per CPU and so without atomics. */
 struct {

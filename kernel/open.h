@@ -8,6 +8,29 @@
 #include "service.h"
 #include "snat.h"
 
+/* Has the host a socket of its own for this packet? A connection bound to one of our ports has. */
+static __always_inline int open_host_wants(struct lb_pkt *pkt)
+{
+	struct bpf_sock_tuple tuple = {
+		.ipv4.saddr = pkt->tuple.src.w[3],
+		.ipv4.daddr = pkt->tuple.dst.w[3],
+		.ipv4.sport = pkt->tuple.sport,
+		.ipv4.dport = pkt->tuple.dport,
+	};
+	struct bpf_sock *sk;
+	int wants;
+
+	if (pkt->ip_proto == IPPROTO_TCP)
+		sk = bpf_sk_lookup_tcp(pkt->ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	else
+		sk = bpf_sk_lookup_udp(pkt->ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return 0;
+	wants = sk->state != BPF_TCP_LISTEN || (pkt->tcp_flags & LB_TCP_SYN);
+	bpf_sk_release(sk);
+	return wants;
+}
+
 /*
  * A backend's packet to a port that only we allocate, without a flow: the host must not see it, it
  * would answer with a RST. Everything else that no VIP wants is the host's.
@@ -21,7 +44,7 @@ static __always_inline enum lb_verdict open_not_ours(struct lb_pkt *pkt)
 	};
 
 	if ((pkt->local_flags & LB_LOCAL_SNAT) && snat_owns(pkt->tuple.dport) &&
-	    bpf_map_lookup_elem(&lb_backend_ports, &key))
+	    bpf_map_lookup_elem(&lb_backend_ports, &key) && !open_host_wants(pkt))
 		return lb_drop(LB_DROP_REPLY_NO_FLOW);
 	return LB_PASS;
 }
@@ -76,26 +99,27 @@ static __always_inline void open_half(struct lb_pkt *pkt, const struct lb_vip *v
 static __always_inline enum lb_verdict open_pair(struct lb_pkt *pkt, const struct lb_vip *vip,
 						 const struct ct_key *key, __u64 hash,
 						 const struct lb_backend *backend,
-						 struct ct_flow *half)
+						 struct lb_scratch *scratch)
 {
 	struct lb_totals *totals = count_totals();
-	struct ct_key reply = {
+	struct ct_flow *half = &scratch->half, *other, *mine;
+	struct ct_key *reply = &scratch->reply;
+	enum lb_verdict verdict;
+
+	if (!vip->snat_n && !backend->snat)
+		return lb_drop(LB_DROP_NO_SNAT);
+	*reply = (struct ct_key){
 		.remote = backend->addr,
 		.remote_port = backend->port ? backend->port : pkt->tuple.dport,
 		.local = backend->snat,
 		.ip_proto = pkt->ip_proto,
 	};
-	enum lb_verdict verdict;
-	struct ct_flow *other;
-
-	if (!vip->snat_n && !backend->snat)
-		return lb_drop(LB_DROP_NO_SNAT);
 	half->peer = *key;
 	half->dir = CT_DIR_OUT;
-	verdict = snat_claim(pkt, vip, hash >> 32, &reply, half);
+	verdict = snat_claim(pkt, vip, hash >> 32, scratch);
 	if (verdict != LB_NEXT)
 		return verdict;
-	half->peer = reply;
+	half->peer = *reply;
 	half->dir = CT_DIR_IN;
 	if (!ct_create(key, half)) {
 		if (totals)
@@ -103,12 +127,11 @@ static __always_inline enum lb_verdict open_pair(struct lb_pkt *pkt, const struc
 		return LB_NEXT;
 	}
 	other = ct_find(key);
-	if (other && !ct_key_equal(&other->peer, &reply)) {
-		struct ct_flow *mine = ct_find(&reply);
-
-		if (mine && ct_key_equal(&mine->peer, key))
-			ct_remove(&reply, mine);
-	}
+	if (!other || ct_key_equal(&other->peer, reply))
+		return LB_NEXT;
+	mine = ct_find(reply);
+	if (mine && ct_key_equal(&mine->peer, key))
+		ct_remove(reply, mine);
 	return LB_NEXT;
 }
 
@@ -119,14 +142,13 @@ static __always_inline enum lb_verdict open_pair(struct lb_pkt *pkt, const struc
 static __noinline enum lb_verdict flow_open(struct lb_pkt *pkt, const struct ct_key *key)
 {
 	struct lb_vip *vip = service_find(&pkt->tuple.dst, pkt->tuple.dport, pkt->ip_proto);
-	__u32 slot = LB_SCRATCH_HALF;
-	struct ct_flow *half = bpf_map_lookup_elem(&lb_scratch, &slot);
+	struct lb_scratch *scratch = scratch_get();
 	struct lb_backend_ref ref = {};
 	struct lb_backend *backend;
 	enum lb_verdict verdict;
 	__u64 hash;
 
-	if (!vip || !half)
+	if (!vip || !scratch)
 		return open_not_ours(pkt);
 	pkt->vip = vip->id;
 	pkt->has_vip = 1;
@@ -138,9 +160,9 @@ static __noinline enum lb_verdict flow_open(struct lb_pkt *pkt, const struct ct_
 	backend = backend_select(vip, (__u32)hash, &ref);
 	if (!backend)
 		return lb_drop(LB_DROP_NO_BACKEND);
-	open_half(pkt, vip, half);
-	half->backend = ref;
-	return open_pair(pkt, vip, key, hash, backend, half);
+	open_half(pkt, vip, &scratch->half);
+	scratch->half.backend = ref;
+	return open_pair(pkt, vip, key, hash, backend, scratch);
 }
 
 /*

@@ -10,7 +10,7 @@
 #include "flow.h"
 
 /* Ports tried before one is taken from a flow that is closed or half-open. */
-#define SNAT_TRIES 16
+#define SNAT_TRIES 32
 #define SNAT_NONE  (~0U)
 
 struct snat_space {
@@ -68,37 +68,43 @@ enum snat_claim {
 };
 
 /*
- * Tries one port. Our own reply half found there was made by another CPU that opens the same flow
- * now, or outlived its other half: it is ours to use if it leads to the same backend.
+ * Tries the port of the scratch's reply key. Our own reply half found there was made by another CPU
+ * that opens the same flow now, or outlived its other half: it is ours to use if it leads to the
+ * same backend. Not static, so that the verifier looks at it once and not once per try.
  */
-static __noinline int snat_try(struct lb_pkt *pkt, const struct ct_key *key, struct ct_flow *half)
+__noinline int snat_try(__u32 now)
 {
+	struct lb_scratch *scratch = scratch_get();
+	const struct ct_flow *half;
 	struct ct_flow *other;
 
-	if (!ct_create(key, half))
+	if (!scratch)
+		return SNAT_TAKEN;
+	half = &scratch->half;
+	if (!ct_create(&scratch->reply, &scratch->half))
 		return SNAT_CLAIMED;
-	other = ct_find(key);
+	other = ct_find(&scratch->reply);
 	if (!other || other->dead)
 		return SNAT_TAKEN;
 	if (ct_key_equal(&other->peer, &half->peer) && other->backend.gen == half->backend.gen &&
 	    other->backend.index == half->backend.index)
 		return SNAT_CLAIMED;
-	if (flow_expired(pkt, other) || !backend_get(&other->backend))
+	if (flow_expired(now, other) || !backend_get(&other->backend))
 		return SNAT_EXPIRED;
-	if (ct_state_of(pkt->ip_proto, other->phase[CT_DIR_IN], other->phase[CT_DIR_OUT]) ==
-	    CT_CLOSED)
+	if (ct_state_of(scratch->reply.ip_proto, other->phase[CT_DIR_IN],
+			other->phase[CT_DIR_OUT]) == CT_CLOSED)
 		return SNAT_CLOSED;
 	return other->half_open ? SNAT_HALF_OPEN : SNAT_TAKEN;
 }
 
-/* Ends the flow that holds a port and claims it. */
-static __noinline int snat_take(const struct ct_key *key, struct ct_flow *half)
+/* Ends the flow that holds the port and claims it. 0: claimed. */
+static __always_inline int snat_take(struct lb_scratch *scratch)
 {
-	struct ct_flow *other = ct_find(key);
+	struct ct_flow *other = ct_find(&scratch->reply);
 
 	if (other)
-		flow_end(key, other, 0);
-	return ct_create(key, half);
+		flow_end(&scratch->reply, other, 0);
+	return ct_create(&scratch->reply, &scratch->half);
 }
 
 static __always_inline void snat_set(struct ct_key *key, const struct snat_space *space,
@@ -112,14 +118,13 @@ static __always_inline void snat_set(struct ct_key *key, const struct snat_space
 }
 
 /*
- * Claims a source address and port toward the backend for the flow that half is the reply half of.
- * key: the reply half's key, all but the local side filled in. The search starts where the client's
+ * Claims a source address and port toward the backend for the pair in the scratch: the reply half,
+ * and its key all but the local side, are filled in. The search starts where the client's
  * 5-tuple says, so a client that comes back finds its own port; each goes its own way from there.
  * LB_NEXT, or why not.
  */
 static __always_inline enum lb_verdict snat_claim(struct lb_pkt *pkt, const struct lb_vip *vip,
-						  __u32 hash, struct ct_key *key,
-						  struct ct_flow *half)
+						  __u32 hash, struct lb_scratch *scratch)
 {
 	struct lb_totals *totals = count_totals();
 	__u32 n, total, step, closed = SNAT_NONE, half_open = SNAT_NONE;
@@ -132,8 +137,8 @@ static __always_inline enum lb_verdict snat_claim(struct lb_pkt *pkt, const stru
 	n = hash % total;
 	step = (hash >> 16 | 1) % total;
 	for (i = 0; i < SNAT_TRIES; i++) {
-		snat_set(key, &space, vip, n);
-		claim = snat_try(pkt, key, half);
+		snat_set(&scratch->reply, &space, vip, n);
+		claim = snat_try(pkt->now);
 		if (claim == SNAT_CLAIMED)
 			return LB_NEXT;
 		if (claim == SNAT_EXPIRED)
@@ -152,9 +157,9 @@ static __always_inline enum lb_verdict snat_claim(struct lb_pkt *pkt, const stru
 		return lb_drop(LB_DROP_NO_PORT);
 	if (closed != SNAT_NONE)
 		totals->ports_reused++;
-	snat_set(key, &space, vip, n);
+	snat_set(&scratch->reply, &space, vip, n);
 take:
-	return snat_take(key, half) ? lb_drop(LB_DROP_NO_PORT) : LB_NEXT;
+	return snat_take(scratch) ? lb_drop(LB_DROP_NO_PORT) : LB_NEXT;
 }
 
 #endif

@@ -110,8 +110,11 @@ static int claim_netns(struct balancer *b, struct lb_settings *settings, struct 
 	return 0;
 }
 
-static int choose_flows(struct lb_settings *settings, uint32_t flows, struct text_error *error)
+static int choose_flows(struct balancer *b, struct lb_settings *settings, uint32_t flows,
+			struct text_error *error)
 {
+	if (b->maps.fd[MAP_FLOWS] < 0) /* chosen by an attach that was cut short */
+		settings->flows = 0;
 	if (flows && flows < FLOWS_MIN) {
 		text_error__set(error, "--flows has to be at least %u", FLOWS_MIN);
 		return -EINVAL;
@@ -155,6 +158,21 @@ static void resolve_gateways(struct balancer *b, const struct nl_link *link)
 		return;
 	for (i = 0; i < n && i < 8; i++)
 		nl__neigh_resolve(b->nl, link->ifindex, &gateways[i], 0, &neigh);
+}
+
+/* Entries of interfaces that are gone. */
+static void forget_ifaces(struct balancer *b)
+{
+	uint32_t ifindex, next;
+	struct nl_link link;
+	int err = maps__iface_next(&b->maps, NULL, &next);
+
+	while (!err) {
+		ifindex = next;
+		err = maps__iface_next(&b->maps, &ifindex, &next);
+		if (nl__link_get_index(b->nl, ifindex, &link) == -ENODEV)
+			maps__iface_del(&b->maps, ifindex);
+	}
 }
 
 /* clsact first: without it the generic program's packets would enter the host rewritten. */
@@ -281,7 +299,7 @@ int balancer__attach(struct balancer *b, const char *iface, enum attach_mode ask
 	if (!err)
 		err = claim_netns(b, &settings, error);
 	if (!err)
-		err = choose_flows(&settings, flows, error);
+		err = choose_flows(b, &settings, flows, error);
 	if (!err)
 		err = maps__settings_put(&b->maps, &settings);
 	if (!err)
@@ -301,6 +319,7 @@ int balancer__attach(struct balancer *b, const char *iface, enum attach_mode ask
 	}
 	if (err)
 		return err;
+	forget_ifaces(b);
 	refresh_backends(b);
 	resolve_gateways(b, &link);
 	if (mode == LB_MODE_NATIVE)

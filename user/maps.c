@@ -284,6 +284,11 @@ int maps__iface_del(struct maps *maps, uint32_t ifindex)
 	return err == -ENOENT ? 0 : err;
 }
 
+int maps__iface_next(struct maps *maps, const uint32_t *ifindex, uint32_t *ret_next)
+{
+	return bpf_map_get_next_key(maps->fd[MAP_IFACES], ifindex, ret_next);
+}
+
 static int settings_of(uint32_t map_id, struct lb_settings *ret, int *ret_fd)
 {
 	struct bpf_map_info info = {};

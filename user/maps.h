@@ -104,6 +104,7 @@ int maps__iface_packets(struct maps *maps, uint32_t ifindex, uint64_t *ret);
 int maps__iface_get(struct maps *maps, uint32_t ifindex, struct lb_iface *ret);
 int maps__iface_put(struct maps *maps, uint32_t ifindex, const struct lb_iface *iface);
 int maps__iface_del(struct maps *maps, uint32_t ifindex);
+int maps__iface_next(struct maps *maps, const uint32_t *ifindex, uint32_t *ret_next); /* -ENOENT */
 
 /* Flows (maps_flows.c). */
 struct flow {
