@@ -275,8 +275,31 @@ static int clear_other(struct balancer *b, const struct nl_link *link, int own, 
 	return detach_link(b, link->name, &pinned);
 }
 
+static int find_link(struct balancer *b, const char *iface, struct nl_link *ret,
+		     struct text_error *error)
+{
+	int err = nl__link_get(b->nl, iface, ret);
+
+	if (err == -ENODEV)
+		text_error__set(error, "no such interface; ip link lists them");
+	else if (err)
+		text_error__set(error, "can't look it up: %s", strerror(-err));
+	return err;
+}
+
+int balancer__attach_check(struct balancer *b, const char *iface, struct text_error *error)
+{
+	enum lb_mode mode;
+	struct nl_link link;
+	int err = find_link(b, iface, &link, error);
+
+	if (!err && link.xdp_prog && own_mode(b, &link, &mode))
+		err = refuse_foreign(&link, error);
+	return err;
+}
+
 int balancer__attach(struct balancer *b, const char *iface, enum attach_mode asked, uint32_t flows,
-		     void (*say)(const char *text), struct text_error *error)
+		     void (*say)(const char *text), bool *ret_new, struct text_error *error)
 {
 	enum lb_mode before = LB_MODE_NATIVE, mode;
 	struct lb_settings settings;
@@ -285,13 +308,11 @@ int balancer__attach(struct balancer *b, const char *iface, enum attach_mode ask
 	char text[256], reason[96];
 	int err, own;
 
-	err = nl__link_get(b->nl, iface, &link);
-	if (err) {
-		text_error__set(error, err == -ENODEV ? "no such interface; ip link lists them" :
-							"can't look it up");
+	err = find_link(b, iface, &link, error);
+	if (err)
 		return err;
-	}
 	own = !own_mode(b, &link, &before);
+	*ret_new = !own;
 	why = choose_mode(&link, asked, own, before, &mode);
 	err = maps__settings(&b->maps, &settings);
 	if (!err)
@@ -331,16 +352,26 @@ int balancer__attach(struct balancer *b, const char *iface, enum attach_mode ask
 	return 0;
 }
 
-int balancer__detach(struct balancer *b, const char *iface, struct text_error *error)
+int balancer__detach_check(struct balancer *b, const char *iface, struct text_error *error)
 {
 	struct loader_link link;
 	int err = loader__link_get(b->dir, iface, &link);
 
 	if (err == -ENOENT)
 		text_error__set(error, "not attached; lbctl show interfaces lists what is");
-	else if (!err)
+	else if (err)
+		text_error__set(error, "%s", strerror(-err));
+	return err;
+}
+
+int balancer__detach(struct balancer *b, const char *iface, struct text_error *error)
+{
+	struct loader_link link;
+	int err = loader__link_get(b->dir, iface, &link);
+
+	if (!err)
 		err = detach_link(b, iface, &link);
-	if (err && err != -ENOENT)
+	if (err)
 		text_error__set(error, "%s", strerror(-err));
 	return err;
 }

@@ -148,8 +148,10 @@ int balancer__open_locked(struct balancer *b, const char *dir, bool create,
 		return err;
 	}
 	err = maps__open(dir, &b->maps, &layout);
-	if (err == -ENOENT && create)
+	if (err == -ENOENT && create) {
+		b->created = true;
 		err = create_maps(b, &layout, error);
+	}
 	else if (err)
 		open_failed(dir, err, layout, error);
 	if (!err && ((err = nl__open(&b->nl)) || (err = begin(b)))) {
@@ -158,6 +160,8 @@ int balancer__open_locked(struct balancer *b, const char *dir, bool create,
 	}
 	if (err) {
 		nl__close(b->nl);
+		if (b->created)
+			loader__remove_pins(dir);
 		close(b->lock);
 		b->lock = -1;
 	}
@@ -171,6 +175,8 @@ void balancer__close(struct balancer *b)
 	maps__close(&b->maps);
 	if (b->nl)
 		nl__close(b->nl);
+	if (b->created && b->failed)
+		loader__remove_pins(b->dir);
 	if (b->lock >= 0)
 		close(b->lock);
 	b->lock = -1;

@@ -19,6 +19,8 @@ struct balancer {
 	struct maps maps;
 	struct nl *nl; /* NULL when only reading */
 	int lock;      /* -1: not held */
+	bool created;  /* by this call: a change that fails leaves none behind */
+	bool failed;   /* set by whoever made the change */
 	char dir[256];
 	void (*note)(const char *text); /* what the operator should know; never NULL when writing */
 };
@@ -90,9 +92,14 @@ enum attach_mode {
 	ATTACH_GENERIC,
 };
 
-/* attach.c. say() gets the line that tells mode and reason. flows 0: not given. */
+/*
+ * attach.c. say() gets the line that tells mode and reason. flows 0: not given. *ret_new: it was
+ * not attached before. check: whether the interface is there, and free or ours.
+ */
+int balancer__attach_check(struct balancer *b, const char *iface, struct text_error *error);
 int balancer__attach(struct balancer *b, const char *iface, enum attach_mode mode, uint32_t flows,
-		     void (*say)(const char *text), struct text_error *error);
+		     void (*say)(const char *text), bool *ret_new, struct text_error *error);
+int balancer__detach_check(struct balancer *b, const char *iface, struct text_error *error);
 int balancer__detach(struct balancer *b, const char *iface, struct text_error *error);
 int balancer__detach_all(struct balancer *b, struct text_error *error);
 int balancer__unload(const char *dir, void (*note)(const char *text), struct text_error *error);

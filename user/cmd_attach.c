@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* attach, detach, unload. */
 #include <errno.h>
+#include <string.h>
 
 #include "command.h"
 
@@ -21,24 +22,64 @@ static const struct option_def attach_defs[] = {
 	  .help = "flows that the table holds, chosen at the first attach (default 262144)" },
 };
 
+/* Reports an error as that of one operand. */
+static int failed_at(struct call *call, int operand, struct text_error *error)
+{
+	struct call one = *call;
+
+	one.operands = &call->operands[operand];
+	one.operands_n = 1;
+	return call__failed(&one, error);
+}
+
+/* All operands pass a check before the first is touched, so that a failure leaves nothing half done. */
+static int check_all(struct call *call, struct balancer *b,
+		     int (*check)(struct balancer *, const char *, struct text_error *))
+{
+	struct text_error error = {};
+	int i, j;
+
+	for (i = 0; i < call->operands_n; i++) {
+		for (j = 0; j < i; j++) {
+			if (strcmp(call->operands[i], call->operands[j]))
+				continue;
+			text_error__set(&error, "named twice");
+			return failed_at(call, i, &error);
+		}
+		if (check(b, call->operands[i], &error))
+			return failed_at(call, i, &error);
+	}
+	return EXIT_DONE;
+}
+
+static int attach_all(struct call *call, struct balancer *b)
+{
+	bool is_new[call->operands_n];
+	struct text_error error = {}, ignored;
+	int i, status = check_all(call, b, balancer__attach_check);
+
+	for (i = 0; !status && i < call->operands_n; i++)
+		if (balancer__attach(b, call->operands[i], attach_options.mode,
+				     attach_options.flows, command__say, &is_new[i], &error))
+			status = failed_at(call, i, &error);
+	if (status == EXIT_DONE || i == 0)
+		return status;
+	for (i -= 2; i >= 0; i--) /* those before the one that failed */
+		if (is_new[i])
+			balancer__detach(b, call->operands[i], &ignored);
+	return status;
+}
+
 static int run_attach(struct call *call)
 {
 	struct text_error error = {};
 	struct balancer b;
-	int i, status = EXIT_DONE;
+	int status;
 
 	if (balancer__open_locked(&b, call->pin_dir, true, command__note, &error))
 		return call__failed(call, &error);
-	for (i = 0; i < call->operands_n; i++) {
-		struct call one = *call;
-
-		one.operands = &call->operands[i];
-		one.operands_n = 1;
-		error.why[0] = '\0';
-		if (balancer__attach(&b, call->operands[i], attach_options.mode,
-				     attach_options.flows, command__say, &error))
-			status = call__failed(&one, &error);
-	}
+	status = attach_all(call, &b);
+	b.failed = status;
 	balancer__close(&b);
 	return status;
 }
@@ -77,7 +118,7 @@ static int run_detach(struct call *call)
 {
 	struct text_error error = {};
 	struct balancer b;
-	int i, status = EXIT_DONE;
+	int i, status;
 
 	if (!call->operands_n == !detach_options.all) {
 		text_error__set(&error, "name interfaces, or --all");
@@ -87,15 +128,11 @@ static int run_detach(struct call *call)
 		return call__failed(call, &error);
 	if (detach_options.all && balancer__detach_all(&b, &error))
 		status = call__failed(call, &error);
-	for (i = 0; i < call->operands_n; i++) {
-		struct call one = *call;
-
-		one.operands = &call->operands[i];
-		one.operands_n = 1;
-		error.why[0] = '\0';
+	else
+		status = check_all(call, &b, balancer__detach_check);
+	for (i = 0; !status && i < call->operands_n; i++)
 		if (balancer__detach(&b, call->operands[i], &error))
-			status = call__failed(&one, &error);
-	}
+			status = failed_at(call, i, &error);
 	balancer__close(&b);
 	return status;
 }

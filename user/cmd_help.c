@@ -80,6 +80,7 @@ static const struct out_column version_columns[] = {
 	{ "libbpf", "libbpf", OUT_TEXT },
 	{ "layout", "layout", OUT_TEXT },
 	{ "linking", "linking", OUT_TEXT },
+	{ "netlink", "netlink", OUT_TEXT },
 };
 
 static int run_version(struct call *call)
@@ -89,15 +90,20 @@ static int run_version(struct call *call)
 #else
 	const char *linking = "dynamic";
 #endif
+#ifdef LBCTL_NETLINK_BUILTIN
+	const char *netlink = "built-in";
+#else
+	const char *netlink = "libmnl";
+#endif
 	char libbpf[32];
 	int err;
 
 	snprintf(libbpf, sizeof(libbpf), "%u.%u", libbpf_major_version(), libbpf_minor_version());
 	err = out__object(call->global->format, version_columns,
 			  sizeof(version_columns) / sizeof(version_columns[0]), stdout,
-			  json_pack("{s:s, s:s, s:s, s:i, s:s}", "version", LBCTL_VERSION, "build",
-				    LBCTL_BUILD_ID, "libbpf", libbpf, "layout", LB_LAYOUT_VERSION,
-				    "linking", linking));
+			  json_pack("{s:s, s:s, s:s, s:i, s:s, s:s}", "version", LBCTL_VERSION,
+				    "build", LBCTL_BUILD_ID, "libbpf", libbpf, "layout",
+				    LB_LAYOUT_VERSION, "linking", linking, "netlink", netlink));
 	return err ? EXIT_FAILED : EXIT_DONE;
 }
 

@@ -267,7 +267,7 @@ static int show_drops(struct call *call, struct balancer *b, const struct filter
 static const struct {
 	const char *name;
 	int (*show)(struct call *call, struct balancer *b, const struct filter *filter);
-	bool vip; /* takes a VIP */
+	bool narrow; /* takes a VIP and filters */
 } shows[] = {
 	{ "vips", show_vips, true },   { "backends", show_backends, true },
 	{ "flows", show_flows, true }, { "interfaces", show_interfaces, false },
@@ -288,9 +288,14 @@ static int run_show(struct call *call)
 		text_error__set(&error, "show what? vips, backends, flows, interfaces, drops or stats");
 		return call__usage(call, &error);
 	}
+	if (!shows[i].narrow && (call->operands_n > 1 || call->options->seen)) {
+		text_error__set(&error, "%s are kept for the whole balancer; no VIP, no filters",
+				shows[i].name);
+		return call__usage(call, &error);
+	}
 	if (call->operands_n > 1) {
-		if (!shows[i].vip || filter_options.has_vip) {
-			text_error__set(&error, "too many words");
+		if (filter_options.has_vip) {
+			text_error__set(&error, "one VIP, please");
 			return call__usage(call, &error);
 		}
 		status = call__vip(call, 1, &filter_options.vip);

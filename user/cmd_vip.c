@@ -86,6 +86,7 @@ static int run_on_vip(struct call *call, bool create,
 	if (balancer__open_locked(&b, call->pin_dir, create, command__note, &error))
 		return call__failed(call, &error);
 	err = change(&b, &service, &vip_options, &error);
+	b.failed = err;
 	balancer__close(&b);
 	return err ? call__failed(call, &error) : EXIT_DONE;
 }

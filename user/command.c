@@ -4,14 +4,25 @@
 
 #include <stdio.h>
 
+/* An error is one line of text, whatever was typed. */
+static void put_clean(const char *text)
+{
+	for (; *text; text++)
+		fputc((unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text, stderr);
+}
+
 static void report(const struct call *call, const struct text_error *error)
 {
 	int i;
 
 	fprintf(stderr, "lbctl: %s", call->command->name);
-	for (i = 0; i < call->operands_n; i++)
-		fprintf(stderr, " %s", call->operands[i]);
-	fprintf(stderr, ": %s\n", error->why[0] ? error->why : "failed");
+	for (i = 0; i < call->operands_n; i++) {
+		fputc(' ', stderr);
+		put_clean(call->operands[i]);
+	}
+	fputs(": ", stderr);
+	put_clean(error->why[0] ? error->why : "failed");
+	fputc('\n', stderr);
 }
 
 int call__failed(const struct call *call, const struct text_error *error)

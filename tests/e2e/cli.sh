@@ -14,7 +14,10 @@ wrong_inputs() {
 		2|add-vip 172.17.0.5:81/tcp --method|--method
 		2|add-vip 172.17.0.5:81/tcp --method nosuch|nosuch
 		2|add-vip 172.17.0.5:81/tcp --scheduler nosuch|nosuch
-		2|add-vip 172.17.0.5:81/tcp 172.17.0.2|172.17.0.2
+		2|add-vip 172.17.0.5:81/tcp 172.17.0.2|add-vip
+		2|add-vip 172.17.0.5:81/tcp --snat nosuch|nosuch
+		2|add-vip 172.17.0.5:81/tcp --timeout nosuch=5s|nosuch
+		2|add-vip 172.17.0.5:81/tcp --timeout fin=5y|5y
 		2|add-vip 172.17.0.256:81/tcp|172.17.0.256
 		2|add-vip 172.17.5:81/tcp|172.17.5
 		2|add-vip nosuch|nosuch
@@ -28,9 +31,9 @@ wrong_inputs() {
 		2|add-vip 172.17.0.5:81/|
 		2|add-vip [2001:db8::5:81/tcp|2001:db8::5
 		1|add-vip 172.17.0.5:80/tcp|172.17.0.5:80/tcp
-		1|add-vip 172.17.0.5:80|172.17.0.5:80/tcp
+		1|add-vip 172.17.0.5:80|172.17.0.5:80
 		1|add-vip 172.17.0.5:*/tcp|--force
-		1|set-vip 172.17.0.5:81/tcp --on-remove reset|172.17.0.5:81/tcp
+		1|set-vip 172.17.0.5:81/tcp --timeout fin=5s|172.17.0.5:81/tcp
 		1|del-vip 172.17.0.5:81/tcp|172.17.0.5:81/tcp
 		1|del-vip 172.17.0.5:80/udp|172.17.0.5:80/udp
 		2|add-backend 172.17.0.5:80/tcp|
@@ -39,14 +42,14 @@ wrong_inputs() {
 		2|add-backend 172.17.0.5:80/tcp 172.17.0.3 --weight 65536|65536
 		2|add-backend 172.17.0.5:80/tcp 172.17.0.3 --weight -1|-1
 		2|add-backend 172.17.0.5:80/tcp 172.17.0.3 --weight 1x|1x
-		1|add-backend 172.17.0.5:80/tcp 172.17.0.2|172.17.0.2:80
+		1|add-backend 172.17.0.5:80/tcp 172.17.0.2|172.17.0.2
 		1|add-backend 172.17.0.5:80/tcp 172.17.0.2:80|172.17.0.2:80
 		1|add-backend 172.17.0.5:81/tcp 172.17.0.2|172.17.0.5:81/tcp
 		1|add-backend 172.17.0.5:80/tcp [2001:db8::2]:80|2001:db8::2
-		1|set-backend 172.17.0.5:80/tcp 172.17.0.3 --weight 2|172.17.0.3:80
+		1|set-backend 172.17.0.5:80/tcp 172.17.0.3 --weight 2|172.17.0.3
 		2|set-backend 172.17.0.5:80/tcp 172.17.0.2 --state nosuch|nosuch
-		1|del-backend 172.17.0.5:80/tcp 172.17.0.3|172.17.0.3:80
-		1|drain 172.17.0.5:80/tcp 172.17.0.3|172.17.0.3:80
+		1|del-backend 172.17.0.5:80/tcp 172.17.0.3|172.17.0.3
+		1|drain 172.17.0.5:80/tcp 172.17.0.3|172.17.0.3
 		2|drain 172.17.0.5:80/tcp 172.17.0.2 --wait 5|5
 		2|drain 172.17.0.5:80/tcp 172.17.0.2 --wait 5y|5y
 		1|attach nosuch|nosuch
@@ -60,6 +63,9 @@ wrong_inputs() {
 		2|show flows --state nosuch|nosuch
 		2|-o yaml show vips|yaml
 		2|--pin-dir|--pin-dir
+		2|flush|
+		2|flush nosuch|nosuch
+		2|unload nosuch|unload
 		2|help nosuch|nosuch
 	END
 }

@@ -118,15 +118,29 @@ forget_neighbours() {
 in_both_modes cold_start
 test_cold_start() {
 	local i
+	lab_up
+	lab_nginx b1
+	lab_nginx b2
+	for i in 1 2 3; do
+		forget_neighbours
+		attach eth0
+		vip_up
+		fetch --max-time 1 "http://$LAB_VIP/" >/dev/null
+		lab_lbctl unload
+	done
+}
+
+# Neighbours that are lost later, on a link that flaps for instance, are done without.
+in_both_modes neighbours_lost
+test_neighbours_lost() {
+	local i
 	lab_with_lbctl
 	vip_up
+	for i in 1 2 3 4 5 6 7 8; do
+		fetch "http://$LAB_VIP/" >/dev/null
+	done
 	for i in 1 2 3 4; do
 		forget_neighbours
 		fetch --max-time 1 "http://$LAB_VIP/" >/dev/null
 	done
-	lab_lbctl unload
-	forget_neighbours
-	attach eth0
-	vip_up
-	fetch --max-time 1 "http://$LAB_VIP/" >/dev/null
 }
