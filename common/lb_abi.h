@@ -183,7 +183,8 @@ struct ct_flow {
 	__u8 dir;
 	__u8 phase[2]; /* by ct_dir; each written by packets of its direction only */
 	__u8 half_open; /* 1: in lb_half_open, 0: in lb_flows */
-	__u8 pad[2];
+	__u8 partial;	/* this half's first packet had a partial checksum, see rewrite.h */
+	__u8 pad;
 	__u32 expect_ack; /* host order; the number that a client's ACK must have to be promoted */
 	struct lb_nexthop came_from; /* toward the client while its neighbour is unresolved */
 	__u32 pad2;
@@ -246,6 +247,12 @@ struct lb_totals {
 	__u64 ports_reused;  /* source ports taken again while the backend may hold them in TIME_WAIT */
 	__u64 ports_failed;  /* tries that found the port taken */
 	__u64 resets;	     /* RSTs sent to clients of unknown TCP flows */
+};
+
+/* Value of lb_iface_packets, per CPU. */
+struct lb_iface_seen {
+	__u64 packets;
+	__u64 partial; /* 1: the last first packet of a flow had a partial checksum */
 };
 
 /* Value of lb_ifaces. */

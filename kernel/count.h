@@ -28,9 +28,10 @@ static __always_inline void count_drop(struct lb_pkt *pkt, __u32 reason)
 		stats->drops++;
 }
 
-/* A packet of a flow, in either direction, that is about to leave. */
-static __always_inline void count_carried(struct lb_pkt *pkt, __u32 backend)
+/* A packet of a flow, in either direction, that leaves. */
+static __always_inline void count_carried(struct lb_pkt *pkt)
 {
+	__u32 backend = pkt->backend;
 	struct lb_count *count = bpf_map_lookup_elem(&lb_backend_stats, &backend);
 	__u32 vip = pkt->vip;
 	struct lb_vip_stats *stats = bpf_map_lookup_elem(&lb_vip_stats, &vip);
@@ -45,19 +46,25 @@ static __always_inline void count_carried(struct lb_pkt *pkt, __u32 backend)
 	}
 }
 
-/* Every packet ends here, once. */
-static __always_inline void count_verdict(struct lb_pkt *pkt, __u32 verdict)
+static __always_inline struct lb_iface_seen *count_iface(const struct lb_pkt *pkt)
+{
+	__u32 ifindex = pkt->ctx->ingress_ifindex;
+
+	return bpf_map_lookup_elem(&lb_iface_packets, &ifindex);
+}
+
+/* Every packet ends here, once. frame_len: bytes, as it came. */
+static __always_inline void count_verdict(struct lb_pkt *pkt, __u32 verdict, __u32 frame_len)
 {
 	struct lb_totals *totals = count_totals();
-	__u32 ifindex = pkt->ctx->ingress_ifindex;
-	__u64 *iface = bpf_map_lookup_elem(&lb_iface_packets, &ifindex);
+	struct lb_iface_seen *iface = count_iface(pkt);
 
 	if (iface)
-		(*iface)++;
+		iface->packets++;
 	if (!totals)
 		return;
 	totals->seen.packets++;
-	totals->seen.bytes += pkt->ctx->data_end - pkt->ctx->data;
+	totals->seen.bytes += frame_len;
 	if (verdict == LB_PASS)
 		totals->passed++;
 	else if (verdict < LB_DROP)

@@ -87,6 +87,7 @@ static __always_inline enum lb_verdict flow_target(struct lb_pkt *pkt, const str
 	pkt->to.dport = flow->peer.remote_port;
 	pkt->vip = flow->vip;
 	pkt->has_vip = 1;
+	pkt->backend = flow->backend.index;
 	return ct_is(flow, key) ? LB_NEXT : lb_drop(LB_DROP_FLOW_BUSY);
 }
 
@@ -253,7 +254,6 @@ static __always_inline enum lb_verdict flow_track(struct lb_pkt *pkt, const stru
 	flow->last_seen = pkt->now;
 	flow->packets++;
 	flow->bytes += pkt->l3_len;
-	count_carried(pkt, flow->backend.index);
 	if (unlikely(event > CT_EVENT_OPEN || flow->phase[CT_DIR_IN] != CT_PHASE_OPEN ||
 		     flow->phase[CT_DIR_OUT] != CT_PHASE_OPEN))
 		flow_step(pkt, key, flow, event);

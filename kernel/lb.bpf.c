@@ -33,7 +33,8 @@ static __always_inline enum lb_verdict local_find(struct lb_pkt *pkt)
 
 /*
  * Fragments have a flow only with their ports, so later ones can't be told apart from the host's
- * own and go to it; a first one for a VIP is useless without them and is dropped by name.
+ * own and go to it; a first one for a VIP, or of a backend's reply, is useless without them and is
+ * dropped by name.
  */
 static __always_inline enum lb_verdict fragment_check(struct lb_pkt *pkt)
 {
@@ -41,7 +42,8 @@ static __always_inline enum lb_verdict fragment_check(struct lb_pkt *pkt)
 		return LB_NEXT;
 	if (pkt->frag & LB_IP_OFFSET || parse_transport(pkt) != LB_NEXT)
 		return LB_PASS;
-	if (!service_find(&pkt->tuple.dst, pkt->tuple.dport, pkt->ip_proto))
+	if (!service_find(&pkt->tuple.dst, pkt->tuple.dport, pkt->ip_proto) &&
+	    open_not_ours(pkt) == LB_PASS)
 		return LB_PASS;
 	return lb_drop(LB_DROP_FRAGMENT);
 }
@@ -110,9 +112,10 @@ static __always_inline enum lb_verdict journey(struct lb_pkt *pkt)
 	verdict = flow_track(pkt, &key, flow);
 	if (verdict != LB_NEXT)
 		return verdict;
-	verdict = rewrite(pkt);
+	verdict = rewrite(pkt, flow);
 	if (verdict != LB_NEXT)
 		return verdict;
+	count_carried(pkt);
 	return send(pkt);
 }
 
@@ -120,9 +123,10 @@ SEC("xdp")
 int lb_xdp(struct xdp_md *ctx)
 {
 	struct lb_pkt pkt = { .ctx = ctx };
+	__u32 frame_len = ctx->data_end - ctx->data;
 	__u32 verdict = journey(&pkt);
 
-	count_verdict(&pkt, verdict);
+	count_verdict(&pkt, verdict, frame_len);
 	switch (verdict) {
 	case LB_PASS:
 	case LB_HANDOVER:

@@ -92,8 +92,17 @@ struct {
 	__type(value, struct ct_flow);
 } lb_flows SEC(".maps"), lb_half_open SEC(".maps");
 
+/* Source addresses and ports that a new flow may take. */
+struct lb_snat_space {
+	struct lb_port_range low, high;
+	__u32 ports_n; /* per address */
+	__u32 addrs_n;
+	__u16 addrs[LB_SNAT_MAX]; /* local ids */
+};
+
 /* A pair of halves in the making: too large for the stack of 512 bytes. */
 struct lb_scratch {
+	struct lb_snat_space space;
 	struct ct_key reply;	/* key of the reply half */
 	struct ct_flow half;	/* value of either half */
 	struct ct_flow promoted;
@@ -153,7 +162,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(max_entries, LB_MAX_IFACES);
 	__type(key, __u32); /* ifindex */
-	__type(value, __u64);
+	__type(value, struct lb_iface_seen);
 } lb_iface_packets SEC(".maps");
 
 #endif

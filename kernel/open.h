@@ -111,12 +111,11 @@ static __always_inline enum lb_verdict open_pair(struct lb_pkt *pkt, const struc
 	*reply = (struct ct_key){
 		.remote = backend->addr,
 		.remote_port = backend->port ? backend->port : pkt->tuple.dport,
-		.local = backend->snat,
 		.ip_proto = pkt->ip_proto,
 	};
 	half->peer = *key;
 	half->dir = CT_DIR_OUT;
-	verdict = snat_claim(pkt, vip, hash >> 32, scratch);
+	verdict = snat_claim(pkt, vip, backend, hash >> 32, scratch);
 	if (verdict != LB_NEXT)
 		return verdict;
 	half->peer = *reply;
@@ -167,8 +166,8 @@ static __noinline enum lb_verdict flow_open(struct lb_pkt *pkt, const struct ct_
 
 /*
  * A client's next connection from the same port, while the last one is closing: it keeps backend and
- * source port, whose sequence numbers the backend can tell apart by (RFC 6191), unless the backend
- * takes no new flows any more. 1: the flow starts again; 0: it was ended, open a new one.
+ * source port, whose sequence numbers the backend can tell apart by (RFC 6191), unless new flows of
+ * this client go elsewhere by now. 1: the flow starts again; 0: it was ended, open a new one.
  */
 static __noinline int flow_restart(struct lb_pkt *pkt, const struct ct_key *key,
 				   struct ct_flow *flow)

@@ -63,6 +63,7 @@ struct lb_pkt {
 	__u32 tcp_seq;	       /* host order */
 	__u32 tcp_ack;	       /* host order */
 	__u32 l3_len;	       /* without link layer and padding */
+	__u32 backend;	       /* index, once the flow is known */
 	__u16 l3_off;
 	__u16 l4_off;
 	__u16 local; /* local id of the destination address */

@@ -68,7 +68,8 @@ static __noinline enum lb_verdict reset_client(struct lb_pkt *pkt)
 
 	if (!field)
 		return lb_drop(LB_DROP_OUTPUT);
-	partial = lb_config.generic && csum_is_pseudo(pkt, *field) && csum_is_partial(pkt);
+	partial = lb_config.generic && csum_is_pseudo(pkt, *field) && 
+		  csum_is_partial(pkt, csum_iface_hint(pkt));
 	if (partial && pkt->l4_off != sizeof(*eth) + sizeof(struct iphdr))
 		return lb_drop(LB_DROP_TCP_FLAGS);
 	if (bpf_xdp_adjust_tail(pkt->ctx, (int)len - (int)(pkt->ctx->data_end - pkt->ctx->data)))

@@ -10,12 +10,28 @@
 #ifndef LB_REWRITE_H
 #define LB_REWRITE_H
 
+#include "count.h"
 #include "csum.h"
 #include "pkt.h"
 
 #define CSUM_BLOCK 256
 #define CSUM_CHUNK 32
 #define CSUM_MAX   (16 * CSUM_BLOCK) /* bytes; partial checksums come in by veth, up to 3.5 KB */
+#define CSUM_OFFSET_MASK 0x1fff
+
+/*
+ * The next bytes to sum, or NULL. Found from the start each time, through a mask that changes
+ * nothing, so that the verifier forgets how far the loops before have come and doesn't look at what
+ * follows once for each way to get there.
+ */
+static __always_inline void *csum_at(struct xdp_md *ctx, __u32 offset, __u32 bytes)
+{
+	void *at;
+
+	barrier_var(offset);
+	at = (void *)(long)ctx->data + (offset & CSUM_OFFSET_MASK);
+	return pkt_beyond(at, bytes, (void *)(long)ctx->data_end) ? NULL : at;
+}
 
 /*
  * Sums the bytes from an offset on: blocks, chunks, words. -1 if longer than CSUM_MAX. Not static,
@@ -23,41 +39,42 @@
  */
 __noinline __s64 csum_bytes(struct xdp_md *ctx, __u32 offset, __u32 left)
 {
-	void *end = (void *)(long)ctx->data_end;
-	void *at = (void *)(long)ctx->data + (offset & PKT_L4_OFF_MAX);
 	__u64 sum = 0;
+	void *at;
 	int i, j;
 
-	for (i = 0; i < CSUM_MAX / CSUM_BLOCK; i++) {
-		if (left < CSUM_BLOCK || pkt_beyond(at, CSUM_BLOCK, end))
-			break;
+	for (i = 0; i < CSUM_MAX / CSUM_BLOCK && left >= CSUM_BLOCK; i++) {
+		at = csum_at(ctx, offset, CSUM_BLOCK);
+		if (!at)
+			return -1;
 		sum += (__u32)bpf_csum_diff(NULL, 0, at, CSUM_BLOCK, 0);
-		at += CSUM_BLOCK;
+		offset += CSUM_BLOCK;
 		left -= CSUM_BLOCK;
 	}
-	for (i = 0; i < CSUM_BLOCK / CSUM_CHUNK; i++) {
-		if (left < CSUM_CHUNK || pkt_beyond(at, CSUM_CHUNK, end))
-			break;
+	for (i = 0; i < CSUM_BLOCK / CSUM_CHUNK && left >= CSUM_CHUNK; i++) {
+		at = csum_at(ctx, offset, CSUM_CHUNK);
+		if (!at)
+			return -1;
 		for (j = 0; j < CSUM_CHUNK / 4; j++)
 			sum += ((__u32 *)at)[j];
-		at += CSUM_CHUNK;
+		offset += CSUM_CHUNK;
 		left -= CSUM_CHUNK;
 	}
-	for (i = 0; i < CSUM_CHUNK / 2; i++) {
-		if (left < 2 || pkt_beyond(at, 2, end))
-			break;
+	for (i = 0; i < CSUM_CHUNK / 2 && left >= 2; i++) {
+		at = csum_at(ctx, offset, 2);
+		if (!at)
+			return -1;
 		sum += *(__u16 *)at;
-		at += 2;
+		offset += 2;
 		left -= 2;
 	}
-	if (left > 1)
-		return -1;
 	if (left == 1) {
-		if (pkt_beyond(at, 1, end))
+		at = csum_at(ctx, offset, 1);
+		if (!at)
 			return -1;
 		sum += bpf_htons(*(__u8 *)at << 8); /* RFC 1071: padded with a zero byte */
 	}
-	return sum;
+	return left > 1 ? -1 : (__s64)sum;
 }
 
 static __always_inline __s64 csum_transport(const struct lb_pkt *pkt)
@@ -80,16 +97,50 @@ static __always_inline int csum_is_pseudo(const struct lb_pkt *pkt, __u16 field)
 }
 
 /*
- * Is a field that equals the pseudo-header sum a partial checksum, or a complete one that is equal
- * by chance (1 in 65536)? A frame too long to sum has been merged or is yet to be cut: partial.
+ * Generic mode: is a field that equals the pseudo-header sum a partial checksum, or a complete one
+ * that is equal by chance (1 in 65536)? If the complete sum doesn't verify, it is partial; a frame
+ * too long to sum was merged or is yet to be cut, so it is partial, too. If it does verify, both
+ * readings hold, and it is as packets are that come this way: hint.
  */
-static __always_inline int csum_is_partial(struct lb_pkt *pkt)
+static __always_inline int csum_is_partial(struct lb_pkt *pkt, int hint)
 {
 	__s64 sum = csum_transport(pkt);
 
 	if (sum < 0)
 		return 1;
-	return csum_fold(sum + csum_pseudo(pkt, &pkt->tuple.src, &pkt->tuple.dst)) != 0xffff;
+	if (csum_fold(sum + csum_pseudo(pkt, &pkt->tuple.src, &pkt->tuple.dst)) != 0xffff)
+		return 1;
+	return hint;
+}
+
+/* How first packets of flows come in by this interface: those are never merged by GRO. */
+static __always_inline int csum_iface_hint(const struct lb_pkt *pkt)
+{
+	struct lb_iface_seen *iface = count_iface(pkt);
+
+	return iface && iface->partial;
+}
+
+/* The first packet of a half. */
+static __always_inline int csum_is_first(const struct lb_pkt *pkt, const struct ct_flow *flow)
+{
+	return pkt->ip_proto == IPPROTO_TCP ? pkt->tcp_flags & LB_TCP_SYN : flow->packets <= 1;
+}
+
+/* Learns from the first packet of each half how its packets come, for the others that don't say. */
+static __always_inline int csum_kind(struct lb_pkt *pkt, struct ct_flow *flow, __u16 field)
+{
+	int equal = csum_is_pseudo(pkt, field), partial;
+	struct lb_iface_seen *iface;
+
+	if (likely(!csum_is_first(pkt, flow)))
+		return equal && csum_is_partial(pkt, flow->partial);
+	iface = count_iface(pkt);
+	partial = equal && csum_is_partial(pkt, iface && iface->partial);
+	flow->partial = partial;
+	if (iface)
+		iface->partial = partial;
+	return partial;
 }
 
 static __always_inline __be16 *csum_field(struct lb_pkt *pkt)
@@ -162,7 +213,7 @@ static __noinline enum lb_verdict csum_complete(struct lb_pkt *pkt)
 	return LB_NEXT;
 }
 
-static __always_inline enum lb_verdict rewrite(struct lb_pkt *pkt)
+static __always_inline enum lb_verdict rewrite(struct lb_pkt *pkt, struct ct_flow *flow)
 {
 	__be16 *field = csum_field(pkt);
 	enum lb_verdict verdict;
@@ -172,7 +223,7 @@ static __always_inline enum lb_verdict rewrite(struct lb_pkt *pkt)
 	if (!field)
 		return lb_drop(LB_DROP_OUTPUT);
 	old = *field;
-	partial = unlikely(csum_is_pseudo(pkt, old)) && (!lb_config.generic || csum_is_partial(pkt));
+	partial = lb_config.generic ? csum_kind(pkt, flow, old) : csum_is_pseudo(pkt, old);
 	verdict = rewrite_headers(pkt);
 	if (verdict != LB_NEXT)
 		return verdict;

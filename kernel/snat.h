@@ -11,15 +11,15 @@
 
 /* Ports tried before one is taken from a flow that is closed or half-open. */
 #define SNAT_TRIES 32
-#define SNAT_NONE  (~0U)
 
-struct snat_space {
-	struct lb_port_range low, high;
-	__u32 ports_n;
-	__u32 addrs_n;
-};
+static __always_inline __u32 snat_ports_n(const struct lb_port_range *range)
+{
+	return range->lo ? range->hi - range->lo + 1 : 0;
+}
 
-static __always_inline int snat_space(const struct lb_vip *vip, struct snat_space *ret)
+/* 0: there is none. */
+static __always_inline __u32 snat_space(const struct lb_vip *vip, const struct lb_backend *backend,
+					struct lb_snat_space *ret)
 {
 	__u32 zero = 0;
 	struct lb_settings *settings = bpf_map_lookup_elem(&lb_settings, &zero);
@@ -28,21 +28,12 @@ static __always_inline int snat_space(const struct lb_vip *vip, struct snat_spac
 		return 0;
 	ret->low = settings->ports[0];
 	ret->high = settings->ports[1];
-	ret->ports_n = 0;
-	if (ret->low.lo)
-		ret->ports_n += ret->low.hi - ret->low.lo + 1;
-	if (ret->high.lo)
-		ret->ports_n += ret->high.hi - ret->high.lo + 1;
+	ret->ports_n = snat_ports_n(&ret->low) + snat_ports_n(&ret->high);
 	ret->addrs_n = vip->snat_n ? vip->snat_n : 1;
+	__builtin_memcpy(ret->addrs, vip->snat, sizeof(ret->addrs));
+	if (!vip->snat_n)
+		ret->addrs[0] = backend->snat;
 	return ret->ports_n;
-}
-
-/* The n-th port of the space, host order. */
-static __always_inline __u16 snat_port(const struct snat_space *space, __u32 n)
-{
-	__u32 low_n = space->low.lo ? space->low.hi - space->low.lo + 1 : 0;
-
-	return n < low_n ? space->low.lo + n : space->high.lo + (n - low_n);
 }
 
 /* Is a destination port one that we allocate? */
@@ -58,19 +49,34 @@ static __always_inline int snat_owns(__be16 port_be)
 			     port <= settings->ports[1].hi));
 }
 
+/* From the worst to the best that a port can be. */
 enum snat_claim {
-	SNAT_CLAIMED,
 	SNAT_TAKEN,
-	SNAT_EXPIRED,	/* by a flow that is past its time, or whose backend is gone */
-	SNAT_CLOSED,	/* by a flow that is over, which the backend may hold in TIME_WAIT */
 	SNAT_HALF_OPEN, /* by a flow that isn't established */
-	SNAT_CLAIMS,
+	SNAT_CLOSED,	/* by a flow that is over, which the backend may hold in TIME_WAIT */
+	SNAT_EXPIRED,	/* by a flow that is past its time, or whose backend is gone */
+	SNAT_CLAIMED,
 };
 
 /*
- * Tries the port of the scratch's reply key. Our own reply half found there was made by another CPU
- * that opens the same flow now, or outlived its other half: it is ours to use if it leads to the
- * same backend. Not static, so that the verifier looks at it once and not once per try.
+ * Our own reply half is there already. Another CPU opens the same flow now: then its forward half is
+ * there too, or is about to be and this one is new. Otherwise it outlived its forward half, and what
+ * it knows is of another connection.
+ */
+static __always_inline int snat_own(const struct ct_flow *own, const struct ct_flow *half)
+{
+	if (own->backend.gen != half->backend.gen || own->backend.index != half->backend.index)
+		return SNAT_EXPIRED;
+	if (ct_find(&half->peer))
+		return SNAT_CLAIMED;
+	return own->created == half->created && own->phase[CT_DIR_OUT] == CT_PHASE_NONE ?
+		       SNAT_CLAIMED :
+		       SNAT_EXPIRED;
+}
+
+/*
+ * Tries the port of the scratch's reply key. Not static, so that the verifier looks at it once and
+ * not once per try.
  */
 __noinline int snat_try(__u32 now)
 {
@@ -86,9 +92,8 @@ __noinline int snat_try(__u32 now)
 	other = ct_find(&scratch->reply);
 	if (!other || other->dead)
 		return SNAT_TAKEN;
-	if (ct_key_equal(&other->peer, &half->peer) && other->backend.gen == half->backend.gen &&
-	    other->backend.index == half->backend.index)
-		return SNAT_CLAIMED;
+	if (ct_key_equal(&other->peer, &half->peer))
+		return snat_own(other, half);
 	if (flow_expired(now, other) || !backend_get(&other->backend))
 		return SNAT_EXPIRED;
 	if (ct_state_of(scratch->reply.ip_proto, other->phase[CT_DIR_IN],
@@ -97,69 +102,88 @@ __noinline int snat_try(__u32 now)
 	return other->half_open ? SNAT_HALF_OPEN : SNAT_TAKEN;
 }
 
-/* Ends the flow that holds the port and claims it. 0: claimed. */
-static __always_inline int snat_take(struct lb_scratch *scratch)
+/*
+ * The way from one try to the next. Differs by client, so that a full spot doesn't grow, and comes
+ * back to where it began only after more than SNAT_TRIES.
+ */
+static __always_inline __u32 snat_step(__u32 hash, __u32 total)
 {
-	struct ct_flow *other = ct_find(&scratch->reply);
-
-	if (other)
-		flow_end(&scratch->reply, other, 0);
-	return ct_create(&scratch->reply, &scratch->half);
+	return total < 61 * SNAT_TRIES ? 1 : 1 + hash % 61;
 }
 
-static __always_inline void snat_set(struct ct_key *key, const struct snat_space *space,
-				     const struct lb_vip *vip, __u32 n)
+/* Puts the n-th address and port of the space into the reply key. */
+static __always_inline void snat_set(struct lb_scratch *scratch, __u32 n)
 {
-	__u32 addr = n / space->ports_n % LB_SNAT_MAX;
+	const struct lb_snat_space *space = &scratch->space;
+	__u32 addr = n / space->ports_n % LB_SNAT_MAX, port = n % space->ports_n;
+	__u32 low_n = snat_ports_n(&space->low);
 
-	if (vip->snat_n)
-		key->local = vip->snat[addr];
-	key->local_port = bpf_htons(snat_port(space, n % space->ports_n));
+	scratch->reply.local = space->addrs[addr];
+	scratch->reply.local_port =
+		bpf_htons(port < low_n ? space->low.lo + port : space->high.lo + port - low_n);
 }
 
 /*
- * Claims a source address and port toward the backend for the pair in the scratch: the reply half,
- * and its key all but the local side, are filled in. The search starts where the client's
- * 5-tuple says, so a client that comes back finds its own port; each goes its own way from there.
- * LB_NEXT, or why not.
+ * Looks for a port, leaving it in the reply key; SNAT_TAKEN: none of those tried will do. It starts
+ * where the client's 5-tuple says, so a client that comes back finds its own. Not static: see
+ * snat_try().
  */
-static __always_inline enum lb_verdict snat_claim(struct lb_pkt *pkt, const struct lb_vip *vip,
-						  __u32 hash, struct lb_scratch *scratch)
+__noinline int snat_search(__u32 hash, __u32 now)
 {
+	struct lb_scratch *scratch = scratch_get();
 	struct lb_totals *totals = count_totals();
-	__u32 n, total, step, closed = SNAT_NONE, half_open = SNAT_NONE;
-	struct snat_space space = {};
-	int i, claim;
+	__u32 n, total, step, best_n = 0;
+	int i, claim, best = SNAT_TAKEN;
 
-	if (!snat_space(vip, &space) || !totals)
-		return lb_drop(LB_DROP_NO_PORT);
-	total = space.ports_n * space.addrs_n;
+	if (!scratch || !totals || !scratch->space.ports_n)
+		return SNAT_TAKEN;
+	total = scratch->space.ports_n * scratch->space.addrs_n;
 	n = hash % total;
-	step = (hash >> 16 | 1) % total;
+	step = snat_step(hash >> 16, total);
 	for (i = 0; i < SNAT_TRIES; i++) {
-		snat_set(&scratch->reply, &space, vip, n);
-		claim = snat_try(pkt->now);
-		if (claim == SNAT_CLAIMED)
-			return LB_NEXT;
-		if (claim == SNAT_EXPIRED)
-			goto take;
-		if (claim == SNAT_CLOSED)
-			closed = n;
-		if (claim == SNAT_HALF_OPEN)
-			half_open = n;
+		snat_set(scratch, n);
+		claim = snat_try(now);
+		if (claim == SNAT_CLAIMED || claim == SNAT_EXPIRED)
+			return claim;
+		if (claim > best) {
+			best = claim;
+			best_n = n;
+		}
 		totals->ports_failed++;
 		n += step;
 		if (n >= total)
 			n -= total;
 	}
-	n = closed != SNAT_NONE ? closed : half_open;
-	if (n == SNAT_NONE)
+	snat_set(scratch, best_n);
+	return best;
+}
+
+/*
+ * Claims a source address and port toward the backend for the pair in the scratch, whose reply half
+ * and key, all but the local side, are filled in. What is in the way of the best port found ends.
+ * LB_NEXT, or why not.
+ */
+static __always_inline enum lb_verdict snat_claim(struct lb_pkt *pkt, const struct lb_vip *vip,
+						  const struct lb_backend *backend, __u32 hash,
+						  struct lb_scratch *scratch)
+{
+	struct lb_totals *totals = count_totals();
+	struct ct_flow *other;
+	int claim;
+
+	if (!totals || !snat_space(vip, backend, &scratch->space))
 		return lb_drop(LB_DROP_NO_PORT);
-	if (closed != SNAT_NONE)
+	claim = snat_search(hash, pkt->now);
+	if (claim == SNAT_CLAIMED)
+		return LB_NEXT;
+	if (claim == SNAT_TAKEN)
+		return lb_drop(LB_DROP_NO_PORT);
+	if (claim == SNAT_CLOSED)
 		totals->ports_reused++;
-	snat_set(&scratch->reply, &space, vip, n);
-take:
-	return snat_take(scratch) ? lb_drop(LB_DROP_NO_PORT) : LB_NEXT;
+	other = ct_find(&scratch->reply);
+	if (other)
+		flow_end(&scratch->reply, other, claim == SNAT_EXPIRED);
+	return ct_create(&scratch->reply, &scratch->half) ? lb_drop(LB_DROP_NO_PORT) : LB_NEXT;
 }
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* attach, detach, unload: which mode and why, the host's switches, words about both. */
+/* attach: which mode and why, the host's switches, words about both. */
 #include <errno.h>
 #include <linux/if_link.h>
 #include <stdio.h>
@@ -11,9 +11,7 @@
 #include "host.h"
 #include "loader.h"
 
-#define LO_FORWARDING "net/ipv4/conf/lo/forwarding"
 #define FLOWS_DEFAULT 262144
-#define FLOWS_MIN     4096
 
 /* Devices whose native XDP is slower than generic between local sockets, or isn't there. */
 static bool generic_is_better(const struct nl_link *link)
@@ -54,7 +52,7 @@ static int fib_enable(struct balancer *b, struct lb_settings *settings, struct t
 {
 	struct lb_settings other;
 	long value;
-	int fd, err = host__sysctl_read(LO_FORWARDING, &value);
+	int fd, err = host__sysctl_read(HOST_LO_FORWARDING, &value);
 
 	if (!err && settings->lo_forwarding < 0) {
 		settings->lo_forwarding = value;
@@ -67,38 +65,22 @@ static int fib_enable(struct balancer *b, struct lb_settings *settings, struct t
 		err = maps__settings_put(&b->maps, settings); /* before the change it undoes */
 	}
 	if (!err && !value)
-		err = host__sysctl_write(LO_FORWARDING, 1);
+		err = host__sysctl_write(HOST_LO_FORWARDING, 1);
 	if (err)
 		text_error__set(error, "can't set net.ipv4.conf.lo.forwarding: %s", strerror(-err));
 	return err;
-}
-
-static int count_link(const char *iface, const struct loader_link *link, void *arg)
-{
-	(void)iface;
-	*(unsigned int *)arg += link->ifindex != 0;
-	return 0;
 }
 
 /* One balancer belongs to one network namespace as long as it is attached there. */
 static int claim_netns(struct balancer *b, struct lb_settings *settings, struct text_error *error)
 {
 	struct lb_settings other;
-	unsigned int attached = 0;
 	uint64_t netns;
 	int fd, err = host__netns(&netns);
 
-	if (!err)
-		err = loader__link_each(b->dir, count_link, &attached);
 	if (err) {
 		text_error__set(error, "%s", strerror(-err));
 		return err;
-	}
-	if (settings->netns && settings->netns != netns && attached) {
-		text_error__set(error,
-				"this balancer is attached in another network namespace; use "
-				"another --pin-dir here");
-		return -EBUSY;
 	}
 	if (settings->netns != netns &&
 	    !maps__other_balancer(netns, b->maps.fd[MAP_SETTINGS], &other, &fd)) {
@@ -115,10 +97,6 @@ static int choose_flows(struct balancer *b, struct lb_settings *settings, uint32
 {
 	if (b->maps.fd[MAP_FLOWS] < 0) /* chosen by an attach that was cut short */
 		settings->flows = 0;
-	if (flows && flows < FLOWS_MIN) {
-		text_error__set(error, "--flows has to be at least %u", FLOWS_MIN);
-		return -EINVAL;
-	}
 	if (flows && settings->flows && flows != settings->flows) {
 		text_error__set(error,
 				"the flow table was made for %u flows; lbctl unload removes it with "
@@ -133,6 +111,7 @@ static int choose_flows(struct balancer *b, struct lb_settings *settings, uint32
 /* Backends that had no route when they were added, and neighbours that were flushed. */
 static void refresh_backends(struct balancer *b)
 {
+	struct lb_nexthop nexthop = {};
 	struct nl_route route;
 	uint32_t i;
 
@@ -141,7 +120,8 @@ static void refresh_backends(struct balancer *b)
 
 		if (!maps__backend_used(&b->maps, i))
 			continue;
-		balancer__resolve(b, &backend->addr);
+		if (!balancer__resolve(b, &backend->addr, &nexthop))
+			maps__backend_nexthop_put(&b->maps, i, &nexthop);
 		if (backend->snat || nl__route_get(b->nl, &backend->addr, &route) || !route.has_src)
 			continue;
 		maps__local_get(&b->maps, &route.src, LB_LOCAL_SNAT, &backend->snat);
@@ -243,25 +223,6 @@ static const char *choose_mode(const struct nl_link *link, enum attach_mode mode
 		       "the driver does it";
 }
 
-static int detach_link(struct balancer *b, const char *iface, const struct loader_link *link)
-{
-	struct lb_iface kept = {};
-	struct nl_clsact clsact;
-	int err;
-
-	if (link->ifindex)
-		maps__iface_get(&b->maps, link->ifindex, &kept);
-	err = loader__detach(b->dir, iface);
-	if (err || !link->ifindex)
-		return err;
-	if (kept.mode == LB_MODE_GENERIC) {
-		bool last = !nl__clsact_filters(b->nl, link->ifindex, &clsact) && clsact.filters <= 1;
-
-		loader__clsact_detach(link->ifindex, kept.clsact && last);
-	}
-	return maps__iface_del(&b->maps, link->ifindex);
-}
-
 /* Another mode is another link: the old one goes first, since an interface takes only one. */
 static int clear_other(struct balancer *b, const struct nl_link *link, int own, bool update,
 		       struct text_error *error)
@@ -272,7 +233,7 @@ static int clear_other(struct balancer *b, const struct nl_link *link, int own, 
 		return refuse_foreign(link, error);
 	if (update || loader__link_get(b->dir, link->name, &pinned))
 		return 0;
-	return detach_link(b, link->name, &pinned);
+	return balancer__detach_link(b, link->name, &pinned);
 }
 
 static int find_link(struct balancer *b, const char *iface, struct nl_link *ret,
@@ -284,6 +245,25 @@ static int find_link(struct balancer *b, const char *iface, struct nl_link *ret,
 		text_error__set(error, "no such interface; ip link lists them");
 	else if (err)
 		text_error__set(error, "can't look it up: %s", strerror(-err));
+	return err;
+}
+
+static int link_name(uint32_t ifindex, char *ret, size_t size, void *arg)
+{
+	struct nl_link link;
+	int err = nl__link_get_index(arg, ifindex, &link);
+
+	if (!err)
+		snprintf(ret, size, "%s", link.name);
+	return err;
+}
+
+int balancer__links_sync(struct balancer *b, struct text_error *error)
+{
+	int err = loader__links_sync(b->dir, link_name, b->nl);
+
+	if (err)
+		text_error__set(error, "can't name the links: %s", strerror(-err));
 	return err;
 }
 
@@ -341,6 +321,7 @@ int balancer__attach(struct balancer *b, const char *iface, enum attach_mode ask
 	if (err)
 		return err;
 	forget_ifaces(b);
+	balancer__unpin_unused(b);
 	refresh_backends(b);
 	resolve_gateways(b, &link);
 	if (mode == LB_MODE_NATIVE)
@@ -350,95 +331,4 @@ int balancer__attach(struct balancer *b, const char *iface, enum attach_mode ask
 		 mode == LB_MODE_NATIVE ? "native" : "generic", why);
 	say(text);
 	return 0;
-}
-
-int balancer__detach_check(struct balancer *b, const char *iface, struct text_error *error)
-{
-	struct loader_link link;
-	int err = loader__link_get(b->dir, iface, &link);
-
-	if (err == -ENOENT)
-		text_error__set(error, "not attached; lbctl show interfaces lists what is");
-	else if (err)
-		text_error__set(error, "%s", strerror(-err));
-	return err;
-}
-
-int balancer__detach(struct balancer *b, const char *iface, struct text_error *error)
-{
-	struct loader_link link;
-	int err = loader__link_get(b->dir, iface, &link);
-
-	if (!err)
-		err = detach_link(b, iface, &link);
-	if (err)
-		text_error__set(error, "%s", strerror(-err));
-	return err;
-}
-
-static int detach_each(const char *iface, const struct loader_link *link, void *arg)
-{
-	return detach_link(arg, iface, link);
-}
-
-int balancer__detach_all(struct balancer *b, struct text_error *error)
-{
-	int err = loader__link_each(b->dir, detach_each, b);
-
-	if (err)
-		text_error__set(error, "%s", strerror(-err));
-	return err;
-}
-
-static int unmanage_each(const struct nl_neigh *neigh, void *arg)
-{
-	if (nl__neigh_ours(neigh))
-		nl__neigh_unmanage(arg, neigh->ifindex, &neigh->addr);
-	return 0;
-}
-
-/* The last balancer of the namespace puts back what the first one found. */
-static void host_restore(struct balancer *b)
-{
-	struct lb_settings settings, other;
-	uint64_t netns;
-	int fd;
-
-	if (maps__settings(&b->maps, &settings) || host__netns(&netns))
-		return;
-	if (settings.netns != netns)
-		return;
-	if (!maps__other_balancer(netns, b->maps.fd[MAP_SETTINGS], &other, &fd)) {
-		close(fd);
-		return;
-	}
-	nl__neigh_list(b->nl, unmanage_each, b->nl);
-	if (settings.lo_forwarding >= 0)
-		host__sysctl_write(LO_FORWARDING, settings.lo_forwarding);
-}
-
-int balancer__unload(const char *dir, void (*note)(const char *text), struct text_error *error)
-{
-	struct balancer b;
-	int err = balancer__open_locked(&b, dir, false, note, error);
-
-	if (!err) {
-		err = balancer__detach_all(&b, error);
-		if (!err)
-			host_restore(&b);
-		if (!err && (err = loader__remove_pins(dir)))
-			text_error__set(error, "can't remove the pins: %s", strerror(-err));
-		balancer__close(&b);
-		return err;
-	}
-	if (err != -EPROTO && err != -ENOENT)
-		return err;
-	/* Another layout, or the rest of an unload cut short: the pins are all there is to know. */
-	if (access(dir, F_OK))
-		return err;
-	error->why[0] = '\0';
-	err = loader__remove_pins(dir);
-	if (err)
-		text_error__set(error, "can't remove the pins: %s", strerror(-err));
-	return err;
 }

@@ -34,23 +34,34 @@ static int open_failed(const char *dir, int err, uint32_t layout, struct text_er
 	return err;
 }
 
+static int prepare(struct balancer *b, const char *dir, struct text_error *error)
+{
+	const char *why;
+	int err = host__ready();
+
+	memset(b, 0, sizeof(*b));
+	b->lock = -1;
+	loader__quiet();
+	if (snprintf(b->dir, sizeof(b->dir), "%s", dir) >= (int)sizeof(b->dir)) {
+		text_error__set(error, "the pin directory's name is too long");
+		return -ENAMETOOLONG;
+	}
+	if (err) {
+		why = host__ready_why(err);
+		text_error__set(error, "%s", why ? why : strerror(-err));
+	}
+	return err;
+}
+
 int balancer__open(struct balancer *b, const char *dir, struct text_error *error)
 {
 	uint32_t layout;
 	int err;
 
-	memset(b, 0, sizeof(*b));
-	b->lock = -1;
-	snprintf(b->dir, sizeof(b->dir), "%s", dir);
-	err = host__ready();
-	if (err) {
-		const char *why = host__ready_why(err);
-
-		text_error__set(error, "%s", why ? why : strerror(-err));
-		return err;
-	}
-	err = maps__open(dir, &b->maps, &layout);
-	return err ? open_failed(dir, err, layout, error) : 0;
+	err = prepare(b, dir, error);
+	if (!err && (err = maps__open(dir, &b->maps, &layout)))
+		open_failed(dir, err, layout, error);
+	return err;
 }
 
 struct waiting {
@@ -123,23 +134,45 @@ static void end(struct balancer *b)
 	maps__settings_put(&b->maps, &settings);
 }
 
+static int link_alive(const char *iface, const struct loader_link *link, void *arg)
+{
+	(void)iface;
+	*(bool *)arg |= link->ifindex != 0;
+	return 0;
+}
+
+/* Addresses, routes and neighbours are those of one network namespace. */
+static int check_netns(struct balancer *b, struct text_error *error)
+{
+	struct lb_settings settings;
+	bool attached = false;
+	uint64_t netns;
+	int err = maps__settings(&b->maps, &settings);
+
+	if (!err)
+		err = host__netns(&netns);
+	if (!err)
+		err = loader__link_each(b->dir, link_alive, &attached);
+	if (err)
+		text_error__set(error, "%s", strerror(-err));
+	else if (settings.netns && settings.netns != netns && attached) {
+		text_error__set(error, "this balancer is attached in another network namespace; run "
+				       "lbctl there (nsenter --net=...), or use another --pin-dir");
+		err = -EXDEV;
+	}
+	return err;
+}
+
 int balancer__open_locked(struct balancer *b, const char *dir, bool create,
 			  void (*note)(const char *text), struct text_error *error)
 {
 	struct waiting waiting = { .note = note };
 	uint32_t layout = 0;
-	const char *why;
-	int err = host__ready();
+	int err = prepare(b, dir, error);
 
-	memset(b, 0, sizeof(*b));
-	b->lock = -1;
-	b->note = note;
-	snprintf(b->dir, sizeof(b->dir), "%s", dir);
-	if (err) {
-		why = host__ready_why(err);
-		text_error__set(error, "%s", why ? why : strerror(-err));
+	if (err)
 		return err;
-	}
+	b->note = note;
 	err = host__lock(dir, lock_waiting, &waiting, &b->lock);
 	if (err) {
 		text_error__set(error, "%s", err == -EBUSY ?
@@ -154,11 +187,12 @@ int balancer__open_locked(struct balancer *b, const char *dir, bool create,
 	}
 	else if (err)
 		open_failed(dir, err, layout, error);
-	if (!err && ((err = nl__open(&b->nl)) || (err = begin(b)))) {
+	if (!err)
+		err = check_netns(b, error);
+	if (!err && ((err = nl__open(&b->nl)) || (err = begin(b))))
 		text_error__set(error, "%s", strerror(-err));
-		maps__close(&b->maps);
-	}
 	if (err) {
+		maps__close(&b->maps);
 		nl__close(b->nl);
 		if (b->created)
 			loader__remove_pins(dir);
@@ -277,7 +311,7 @@ int balancer__refresh_ports(struct balancer *b, struct text_error *error)
 	return err;
 }
 
-void balancer__resolve(struct balancer *b, const struct lb_addr *addr)
+int balancer__resolve(struct balancer *b, const struct lb_addr *addr, struct lb_nexthop *ret)
 {
 	char text[192], name[64], hop[64];
 	struct nl_route route;
@@ -290,16 +324,22 @@ void balancer__resolve(struct balancer *b, const struct lb_addr *addr)
 		snprintf(text, sizeof(text), "no route to %s: packets for it are dropped until "
 					     "there is one", name);
 		b->note(text);
-		return;
+		return -ENETUNREACH;
 	}
 	err = nl__neigh_resolve(b->nl, route.oif, &route.nexthop, RESOLVE_MS, &neigh);
-	if (!err)
-		return;
 	if (nl__link_get_index(b->nl, route.oif, &link))
 		snprintf(link.name, sizeof(link.name), "%u", route.oif);
+	else if (!err && neigh.has_mac) {
+		ret->ifindex = route.oif;
+		memcpy(ret->dmac, neigh.mac, sizeof(ret->dmac));
+		memcpy(ret->smac, link.mac, sizeof(ret->smac));
+	}
+	if (!err)
+		return 0;
 	snprintf(text, sizeof(text), "%s on %s doesn't answer%s: packets for %s are dropped until "
 				     "it does",
 		 text__format_addr(&route.nexthop, hop, sizeof(hop)), link.name,
 		 err == -EHOSTUNREACH ? "" : " (can't be asked)", name);
 	b->note(text);
+	return err;
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "loader.h"
 #include "maps.h"
 #include "netlink.h"
 #include "text.h"
@@ -83,8 +84,11 @@ enum lb_admin balancer__member_state(const struct lb_pool_member *member);
 /* Writes what the host says of source ports to the settings. */
 int balancer__refresh_ports(struct balancer *b, struct text_error *error);
 
-/* Next hop of an address: asked for, and kept resolved where the kernel can. Notes what fails. */
-void balancer__resolve(struct balancer *b, const struct lb_addr *addr);
+/*
+ * Next hop of an address: asked for, and kept resolved where the kernel can. Notes what fails; ret is
+ * written on success only.
+ */
+int balancer__resolve(struct balancer *b, const struct lb_addr *addr, struct lb_nexthop *ret);
 
 enum attach_mode {
 	ATTACH_AUTO,
@@ -96,12 +100,16 @@ enum attach_mode {
  * attach.c. say() gets the line that tells mode and reason. flows 0: not given. *ret_new: it was
  * not attached before. check: whether the interface is there, and free or ours.
  */
+int balancer__links_sync(struct balancer *b, struct text_error *error); /* before the others */
 int balancer__attach_check(struct balancer *b, const char *iface, struct text_error *error);
 int balancer__attach(struct balancer *b, const char *iface, enum attach_mode mode, uint32_t flows,
 		     void (*say)(const char *text), bool *ret_new, struct text_error *error);
 int balancer__detach_check(struct balancer *b, const char *iface, struct text_error *error);
 int balancer__detach(struct balancer *b, const char *iface, struct text_error *error);
 int balancer__detach_all(struct balancer *b, struct text_error *error);
+/* detach.c: one pinned link, and the programs that no interface runs. */
+int balancer__detach_link(struct balancer *b, const char *iface, const struct loader_link *link);
+void balancer__unpin_unused(struct balancer *b);
 int balancer__unload(const char *dir, void (*note)(const char *text), struct text_error *error);
 
 #endif

@@ -183,6 +183,7 @@ int balancer__add_backend(struct balancer *b, const struct service *service,
 		.port = htons(backend_port(service, endpoint)),
 		.ip_proto = service->ip_proto,
 	};
+	struct lb_nexthop nexthop = {};
 	struct change change;
 	int err = change_open(b, service, &change, error);
 
@@ -192,11 +193,11 @@ int balancer__add_backend(struct balancer *b, const struct service *service,
 		err = balancer__refresh_ports(b, error);
 	if (err)
 		goto out;
-	balancer__resolve(b, &endpoint->addr);
+	balancer__resolve(b, &endpoint->addr, &nexthop);
 	backend.vip = change.vip.id;
 	err = backend_snat(b, &backend, error);
 	if (!err) {
-		err = maps__backend_add(&b->maps, &backend, &member.ref);
+		err = maps__backend_add(&b->maps, &backend, &nexthop, &member.ref);
 		if (err == -ENOSPC)
 			text_error__set(error, "there are %d backends already", LB_MAX_BACKENDS);
 	}

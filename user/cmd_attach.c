@@ -10,6 +10,17 @@ static struct attach_options {
 	uint32_t flows;
 } attach_options;
 
+/* 16 million flows are some 6 GB. */
+static int parse_flows(const char *text, void *into, struct text_error *error)
+{
+	uint64_t flows;
+	int err = text__parse_number(text, "number of flows", 4096, 1 << 24, &flows, error);
+
+	if (!err)
+		*(uint32_t *)into = flows;
+	return err;
+}
+
 static const struct option_def attach_defs[] = {
 	{ .name = "mode",
 	  .arg = "auto|native|generic",
@@ -17,7 +28,7 @@ static const struct option_def attach_defs[] = {
 	  .help = "auto (the default): native where the driver does it well, else generic" },
 	{ .name = "flows",
 	  .arg = "N",
-	  .parse = option__parse_count,
+	  .parse = parse_flows,
 	  .offset = offsetof(struct attach_options, flows),
 	  .help = "flows that the table holds, chosen at the first attach (default 262144)" },
 };
@@ -39,6 +50,8 @@ static int check_all(struct call *call, struct balancer *b,
 	struct text_error error = {};
 	int i, j;
 
+	if (balancer__links_sync(b, &error))
+		return call__failed(call, &error);
 	for (i = 0; i < call->operands_n; i++) {
 		for (j = 0; j < i; j++) {
 			if (strcmp(call->operands[i], call->operands[j]))
@@ -126,10 +139,9 @@ static int run_detach(struct call *call)
 	}
 	if (balancer__open_locked(&b, call->pin_dir, false, command__note, &error))
 		return call__failed(call, &error);
-	if (detach_options.all && balancer__detach_all(&b, &error))
+	status = check_all(call, &b, balancer__detach_check);
+	if (!status && detach_options.all && balancer__detach_all(&b, &error))
 		status = call__failed(call, &error);
-	else
-		status = check_all(call, &b, balancer__detach_check);
 	for (i = 0; !status && i < call->operands_n; i++)
 		if (balancer__detach(&b, call->operands[i], &error))
 			status = failed_at(call, i, &error);

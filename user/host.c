@@ -263,6 +263,8 @@ int host__bpffs_ensure(const char *dir)
 	if (fs.f_type != BPF_FS_MAGIC) {
 		if (strcmp(base, BPFFS_DIR))
 			return -EMEDIUMTYPE;
+		if (host__mounts_vanish())
+			return -ESTALE;
 		if (mount("bpf", BPFFS_DIR, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700"))
 			return -errno;
 	}
@@ -275,9 +277,13 @@ const char *host__bpffs_why(int err)
 	case -EMEDIUMTYPE:
 		return "it is not on a bpf filesystem; choose a --pin-dir below " BPFFS_DIR
 		       ", or mount one there: mount -t bpf bpf DIR";
+	case -ESTALE:
+		return "a bpf filesystem mounted here would vanish with this command, and all pins; "
+		       "instead of ip netns exec NAME use nsenter --net=/run/netns/NAME";
 	case -EPERM:
 	case -EACCES:
-		return "not allowed to mount or write a bpf filesystem; run it as root";
+		return "not allowed to mount or write a bpf filesystem, which takes no names with "
+		       "dots; run it as root, with another --pin-dir";
 	case -ENODEV:
 		return "this kernel has no bpf filesystem; it needs CONFIG_BPF_SYSCALL";
 	case -ENOTDIR:
@@ -436,9 +442,10 @@ static uint64_t caps_effective(void)
 
 static bool caps_suffice(uint64_t caps)
 {
-	uint64_t bpf = 1ull << 39, net = 1ull << CAP_NET_ADMIN; /* CAP_BPF: since Linux 5.8 */
+	/* CAP_BPF is not enough: opening a map by its number takes CAP_SYS_ADMIN. */
+	uint64_t needed = 1ull << CAP_SYS_ADMIN | 1ull << CAP_NET_ADMIN;
 
-	return (caps & 1ull << CAP_SYS_ADMIN) || (caps & (bpf | net)) == (bpf | net);
+	return (caps & needed) == needed;
 }
 
 /* The smallest map there is shows whether bpf() works. */
@@ -481,7 +488,7 @@ const char *host__ready_why(int err)
 {
 	switch (err) {
 	case -EPERM:
-		return "it needs root, or the capabilities BPF and NET_ADMIN; run it with sudo";
+		return "it needs root (the capabilities SYS_ADMIN and NET_ADMIN); run it with sudo";
 	case -ENOTSUP:
 		return "this kernel is too old; it needs Linux 5.10 or newer";
 	case -ENOSYS:

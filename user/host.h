@@ -18,6 +18,8 @@
 int host__sysctl_read(const char *path, long *ret);
 int host__sysctl_write(const char *path, long value);
 
+#define HOST_LO_FORWARDING "net/ipv4/conf/lo/forwarding"
+
 /* ip_local_port_range: where the kernel takes the ports of its own connections from. */
 int host__local_ports(struct lb_port_range *ret);
 /* 1: ip_local_reserved_ports keeps the kernel from taking this port, 0: it doesn't. */
@@ -35,7 +37,8 @@ int host__hz(uint32_t *ret);	/* jiffies a second */
 /*
  * Sees to it that dir exists and lies on bpffs; one is mounted at /sys/fs/bpf if dir belongs
  * there. Call it under the lock: two at once would mount twice, one over the other's pins.
- * -EMEDIUMTYPE: another filesystem; host__bpffs_why() has the rest.
+ * -EMEDIUMTYPE: another filesystem; -ESTALE: the mount would vanish with this process;
+ * host__bpffs_why() has the rest.
  */
 int host__bpffs_ensure(const char *dir);
 /* In words; NULL: nothing more than strerror(-err). */

@@ -33,6 +33,11 @@ static int log_keep(enum libbpf_print_level level, const char *format, va_list a
 	return 0;
 }
 
+void loader__quiet(void)
+{
+	libbpf_set_print(log_keep);
+}
+
 static bool is_flow_table(const struct bpf_map *map)
 {
 	const char *name = bpf_map__name(map);
@@ -123,7 +128,7 @@ static int skel_open(const char *dir, struct lb_bpf **ret, bool *ret_new_setting
 	int err = 0;
 
 	log_tail[0] = '\0';
-	libbpf_set_print(log_keep);
+	loader__quiet();
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	*ret_new_settings = *ret_new_flows = false;
 	skel = lb_bpf__open();
@@ -283,7 +288,18 @@ int loader__remove_pins(const char *dir)
 		err = pins_remove(dir, "programs");
 	if (!err)
 		err = pins_remove(dir, "maps");
-	if (!err && rmdir(dir) && errno != ENOENT)
+	/* What else lies there, or a mount point, isn't ours. */
+	if (!err && rmdir(dir) && errno != ENOENT && errno != ENOTEMPTY && errno != EBUSY)
 		err = -errno;
 	return err;
+}
+
+void loader__unpin_program(const char *dir, enum lb_mode mode)
+{
+	char path[512];
+
+	if (!maps__path(dir, "programs",
+			mode == LB_MODE_GENERIC ? "lb_xdp_generic" : "lb_xdp_native", path,
+			sizeof(path)))
+		unlink(path);
 }

@@ -12,6 +12,9 @@
 #include "lb_abi.h"
 #include "text.h"
 
+/* Keeps libbpf from writing to standard error. */
+void loader__quiet(void);
+
 /* Makes what is missing of the maps under dir, all but the flow tables. settings: their first value. */
 int loader__create(const char *dir, const struct lb_settings *settings, struct text_error *error);
 
@@ -48,6 +51,15 @@ int loader__clsact_attach(const char *dir, uint32_t ifindex, bool *ret_made_qdis
 int loader__clsact_detach(uint32_t ifindex, bool remove_qdisc);
 
 int loader__prog_name(uint32_t id, char *ret, size_t size);
+
+/*
+ * Names pins by what their interfaces are called now, and removes those of interfaces that are gone.
+ * name_of: 0, or -ENODEV.
+ */
+int loader__links_sync(const char *dir,
+		       int (*name_of)(uint32_t ifindex, char *ret, size_t size, void *arg), void *arg);
+/* Removes the pin of a mode's program; attached links hold it all the same. */
+void loader__unpin_program(const char *dir, enum lb_mode mode);
 
 /* Removes every pin under dir, and dir. Links first: an unpinned link detaches. */
 int loader__remove_pins(const char *dir);

@@ -99,6 +99,78 @@ int loader__link_each(const char *dir,
 	return err;
 }
 
+/* The pins under other names first, so that two interfaces may have swapped theirs. */
+static int links_park(const char *dir,
+		      int (*name_of)(uint32_t ifindex, char *ret, size_t size, void *arg), void *arg)
+{
+	char from[512], to[512], name[64], parked[64];
+	struct loader_link link;
+	struct dirent *entry;
+	DIR *list;
+	int err = maps__path(dir, "links", NULL, from, sizeof(from));
+
+	if (err)
+		return err;
+	list = opendir(from);
+	if (!list)
+		return errno == ENOENT ? 0 : -errno;
+	while (!err && (entry = readdir(list))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		iface_from_pin(entry->d_name);
+		if (loader__link_get(dir, entry->d_name, &link) ||
+		    link_path(dir, entry->d_name, from, sizeof(from)))
+			continue;
+		if (!link.ifindex || name_of(link.ifindex, name, sizeof(name), arg)) {
+			unlink(from);
+			continue;
+		}
+		if (!strcmp(name, entry->d_name))
+			continue;
+		snprintf(parked, sizeof(parked), "::%u", link.ifindex); /* no interface's name */
+		if (maps__path(dir, "links", parked, to, sizeof(to)) || rename(from, to))
+			err = -EIO;
+	}
+	closedir(list);
+	return err;
+}
+
+static int links_unpark(const char *dir,
+			int (*name_of)(uint32_t ifindex, char *ret, size_t size, void *arg),
+			void *arg)
+{
+	char from[800], to[512], name[64];
+	struct dirent *entry;
+	DIR *list;
+	int err = maps__path(dir, "links", NULL, to, sizeof(to));
+
+	if (err)
+		return err;
+	list = opendir(to);
+	if (!list)
+		return errno == ENOENT ? 0 : -errno;
+	while ((entry = readdir(list))) {
+		if (strncmp(entry->d_name, "::", 2))
+			continue;
+		if (name_of(strtoul(entry->d_name + 2, NULL, 10), name, sizeof(name), arg) ||
+		    maps__path(dir, "links", entry->d_name, from, sizeof(from)) ||
+		    link_path(dir, name, to, sizeof(to)))
+			continue;
+		if (rename(from, to))
+			err = -errno;
+	}
+	closedir(list);
+	return err;
+}
+
+int loader__links_sync(const char *dir,
+		       int (*name_of)(uint32_t ifindex, char *ret, size_t size, void *arg), void *arg)
+{
+	int err = links_park(dir, name_of, arg);
+
+	return err ? err : links_unpark(dir, name_of, arg);
+}
+
 static int prog_open(const char *dir, const char *name)
 {
 	char path[512];

@@ -251,8 +251,10 @@ int maps__backend_stats_clear(struct maps *maps, uint32_t index)
 
 int maps__iface_packets(struct maps *maps, uint32_t ifindex, uint64_t *ret)
 {
-	int err = percpu_sum(maps, MAP_IFACE_PACKETS, &ifindex, ret, sizeof(*ret));
+	struct lb_iface_seen seen;
+	int err = percpu_sum(maps, MAP_IFACE_PACKETS, &ifindex, &seen, sizeof(seen));
 
+	*ret = err ? 0 : seen.packets;
 	return err == -ENOENT ? 0 : err;
 }
 
@@ -263,7 +265,7 @@ int maps__iface_get(struct maps *maps, uint32_t ifindex, struct lb_iface *ret)
 
 int maps__iface_put(struct maps *maps, uint32_t ifindex, const struct lb_iface *iface)
 {
-	uint64_t *zeros;
+	struct lb_iface_seen *zeros;
 	int err;
 
 	zeros = calloc(maps->cpus, sizeof(*zeros));

@@ -76,7 +76,9 @@ int maps__pool_del(struct maps *maps, uint16_t vip_id);
 
 /* Backends. add takes the free index that has been free longest; -ENOSPC. */
 int maps__backend_add(struct maps *maps, const struct lb_backend *backend,
-		      struct lb_backend_ref *ret_ref);
+		      const struct lb_nexthop *nexthop, struct lb_backend_ref *ret_ref);
+/* The next hop that serves while the kernel has no neighbour entry; ifindex 0: none. */
+int maps__backend_nexthop_put(struct maps *maps, uint32_t index, const struct lb_nexthop *nexthop);
 void maps__backend_del(struct maps *maps, uint32_t index); /* its flows are stale from now on */
 static inline bool maps__backend_used(const struct maps *maps, uint32_t index)
 {

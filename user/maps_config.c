@@ -67,10 +67,14 @@ int maps__pool_del(struct maps *maps, uint16_t vip_id)
 	return err == -ENOENT ? 0 : err;
 }
 
-int maps__backend_add(struct maps *maps, const struct lb_backend *backend,
-		      struct lb_backend_ref *ret_ref)
+int maps__backend_nexthop_put(struct maps *maps, uint32_t index, const struct lb_nexthop *nexthop)
 {
-	struct lb_nexthop none = {};
+	return bpf_map_update_elem(maps->fd[MAP_BACKEND_NEXTHOPS], &index, nexthop, BPF_ANY);
+}
+
+int maps__backend_add(struct maps *maps, const struct lb_backend *backend,
+		      const struct lb_nexthop *nexthop, struct lb_backend_ref *ret_ref)
+{
 	uint32_t i, best = LB_MAX_BACKENDS, gen;
 	struct lb_backend *slot;
 
@@ -83,7 +87,7 @@ int maps__backend_add(struct maps *maps, const struct lb_backend *backend,
 		return -ENOSPC;
 	slot = &maps->backends[best];
 	gen = slot->gen;
-	bpf_map_update_elem(maps->fd[MAP_BACKEND_NEXTHOPS], &best, &none, BPF_ANY);
+	maps__backend_nexthop_put(maps, best, nexthop);
 	maps__backend_stats_clear(maps, best);
 	*slot = *backend;
 	slot->gen = gen; /* still even: no packet can mean it */
