@@ -67,7 +67,7 @@ struct {
 	__type(value, struct lb_backend);
 } lb_backends SEC(".maps");
 
-/* Addresses and ports that backends answer from. */
+/* Addresses and ports that backends answer from; port 0: any. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);

@@ -8,6 +8,20 @@
 #include "service.h"
 #include "snat.h"
 
+static __always_inline int open_from_backend(const struct lb_pkt *pkt)
+{
+	struct lb_service_key key = {
+		.addr = pkt->tuple.src,
+		.port = pkt->tuple.sport,
+		.ip_proto = pkt->ip_proto,
+	};
+
+	if (bpf_map_lookup_elem(&lb_backend_ports, &key))
+		return 1;
+	key.port = 0; /* of a port wildcard */
+	return bpf_map_lookup_elem(&lb_backend_ports, &key) != NULL;
+}
+
 /* Has the host a socket of its own for this packet? A connection bound to one of our ports has. */
 static __always_inline int open_host_wants(struct lb_pkt *pkt)
 {
@@ -37,14 +51,8 @@ static __always_inline int open_host_wants(struct lb_pkt *pkt)
  */
 static __always_inline enum lb_verdict open_not_ours(struct lb_pkt *pkt)
 {
-	struct lb_service_key key = {
-		.addr = pkt->tuple.src,
-		.port = pkt->tuple.sport,
-		.ip_proto = pkt->ip_proto,
-	};
-
 	if ((pkt->local_flags & LB_LOCAL_SNAT) && snat_owns(pkt->tuple.dport) &&
-	    bpf_map_lookup_elem(&lb_backend_ports, &key) && !open_host_wants(pkt))
+	    open_from_backend(pkt) && !open_host_wants(pkt))
 		return lb_drop(LB_DROP_REPLY_NO_FLOW);
 	return LB_PASS;
 }

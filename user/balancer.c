@@ -255,6 +255,36 @@ static int sync_vip(const struct lb_service_key *key, const struct lb_vip *vip, 
 	return 0;
 }
 
+static int sync_flow(const struct flow *flow, void *arg)
+{
+	struct sync *sync = arg;
+
+	if (!flow->expired && flow->in.peer.local < LB_MAX_LOCALS)
+		sync->locals[flow->in.peer.local] |= LB_LOCAL_SNAT;
+	return 0;
+}
+
+/* A SNAT address that nobody names any more is still needed by the flows that have it. */
+static int sync_locals(struct sync *sync)
+{
+	struct maps *maps = &sync->b->maps;
+	struct lb_local local;
+	bool unused = false;
+	uint32_t id;
+	int err;
+
+	sync->locals[0] = 0;
+	for (id = 1; id < LB_MAX_LOCALS && !unused; id++)
+		unused = !sync->locals[id] && maps->local_addrs[id].w[2] &&
+			 !maps__local_find(maps, &maps->local_addrs[id], &local);
+	if (unused) {
+		err = maps__flow_each(maps, false, sync_flow, sync);
+		if (err && err != -ENOENT)
+			return err;
+	}
+	return maps__locals_sync(maps, sync->locals);
+}
+
 int balancer__sync(struct balancer *b)
 {
 	struct sync *sync = calloc(1, sizeof(*sync));
@@ -279,8 +309,7 @@ int balancer__sync(struct balancer *b)
 		maps__backend_del(&b->maps, i);
 		maps__backend_port_sync(&b->maps, &b->maps.backends[i]);
 	}
-	sync->locals[0] = 0;
-	err = maps__locals_sync(&b->maps, sync->locals);
+	err = sync_locals(sync);
 out:
 	free(sync->pool);
 	free(sync);

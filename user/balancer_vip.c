@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /* VIPs of a balancer: add, change, delete, and what to say about their addresses. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "balancer.h"
 #include "host.h"
+#include "names.h"
 
 int balancer__find_vip(struct balancer *b, const struct service *service, struct lb_vip *ret,
 		       struct text_error *error)
@@ -100,6 +102,33 @@ static void vip_notes(struct balancer *b, const struct service *service)
 	b->note(text);
 }
 
+/* Replies to it have to come here, and not all of them may be some VIP's. */
+static int snat_check(struct balancer *b, const struct lb_addr *addr, bool force,
+		      struct text_error *error)
+{
+	char text[192], name[64];
+	struct lb_service_key key = { .addr = *addr, .ip_proto = IPPROTO_TCP };
+	struct lb_vip vip;
+
+	text__format_addr(addr, name, sizeof(name));
+	if (!lb_addr__is_v4(addr)) {
+		text_error__set(error, "IPv6 SNAT addresses are not supported yet");
+		return -EAFNOSUPPORT;
+	}
+	if (!force && (!maps__vip_get(&b->maps, &key, &vip) ||
+		       (key.ip_proto = IPPROTO_UDP, !maps__vip_get(&b->maps, &key, &vip)))) {
+		text_error__set(error, "%s has a VIP for every port, which would take this host's own "
+				       "traffic too; add --force to do so", name);
+		return -EADDRINUSE;
+	}
+	if (nl__addr_is_own(b->nl, addr, NULL) == 0) {
+		snprintf(text, sizeof(text), "this host doesn't have SNAT address %s: replies come back "
+					     "only if backends route it here", name);
+		b->note(text);
+	}
+	return 0;
+}
+
 static int vip_snat(struct balancer *b, const struct vip_options *options, struct lb_vip *vip,
 		    struct text_error *error)
 {
@@ -109,10 +138,9 @@ static int vip_snat(struct balancer *b, const struct vip_options *options, struc
 	if (!options->has_snat)
 		return 0;
 	for (i = 0; i < options->snat_n; i++) {
-		if (!lb_addr__is_v4(&options->snat[i])) {
-			text_error__set(error, "IPv6 SNAT addresses are not supported yet");
-			return -EAFNOSUPPORT;
-		}
+		err = snat_check(b, &options->snat[i], options->force, error);
+		if (err)
+			return err;
 		err = maps__local_get(&b->maps, &options->snat[i], LB_LOCAL_SNAT, &vip->snat[i]);
 		if (err) {
 			text_error__set(error, "can't keep SNAT address: %s", strerror(-err));
@@ -123,14 +151,23 @@ static int vip_snat(struct balancer *b, const struct vip_options *options, struc
 	return 0;
 }
 
-static int vip_apply(struct balancer *b, const struct vip_options *options, struct lb_vip *vip,
+static int vip_apply(struct balancer *b, const struct service *service,
+		     const struct vip_options *options, struct lb_vip *vip,
 		     struct text_error *error)
 {
+	bool udp = service->ip_proto == IPPROTO_UDP;
 	uint32_t hz;
 	int i, err = host__hz(&hz);
 
 	if (err)
 		return err;
+	for (i = 0; i < CT_STATES; i++) {
+		if (!options->timeout_ms[i] || udp == (i >= CT_UDP_NEW))
+			continue;
+		text_error__set(error, "flows of %s have no state \"%s\"", udp ? "UDP" : "TCP",
+				ct_state_names[i]);
+		return -EINVAL;
+	}
 	if (options->method >= 0)
 		vip->method = options->method;
 	if (options->scheduler >= 0)
@@ -169,7 +206,7 @@ int balancer__add_vip(struct balancer *b, const struct service *service,
 	if (err == -ENOSPC)
 		text_error__set(error, "there are %d VIPs already", LB_MAX_VIPS);
 	if (!err)
-		err = vip_apply(b, options, &vip, error);
+		err = vip_apply(b, service, options, &vip, error);
 	if (!err)
 		err = maps__vip_stats_clear(&b->maps, vip.id);
 	if (!err)
@@ -197,7 +234,7 @@ int balancer__set_vip(struct balancer *b, const struct service *service,
 	int err = balancer__find_vip(b, service, &vip, error);
 
 	if (!err)
-		err = vip_apply(b, options, &vip, error);
+		err = vip_apply(b, service, options, &vip, error);
 	if (err)
 		return err;
 	service__to_key(service, &key);

@@ -261,6 +261,11 @@ static int run_flush(struct call *call)
 {
 	struct text_error error = {};
 
+	if (filter_options.has_state && !filter_options.flow_state) {
+		text_error__set(&error, "bad state \"%s\": syn, established, fin, closed, new or "
+					"assured", filter_options.state);
+		return call__usage(call, &error);
+	}
 	if (!strcmp(call->operands[0], "flows"))
 		return run_reap(call, LB_REAP_FORCE, match_filter);
 	text_error__set(&error, "flush what? flows");

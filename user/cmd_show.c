@@ -264,48 +264,92 @@ static int show_drops(struct call *call, struct balancer *b, const struct filter
 	return err ? err : end;
 }
 
-static const struct {
+static const struct show {
 	const char *name;
 	int (*show)(struct call *call, struct balancer *b, const struct filter *filter);
-	bool narrow; /* takes a VIP and filters */
+	const char *filters; /* that mean something to it, each between spaces */
 } shows[] = {
-	{ "vips", show_vips, true },   { "backends", show_backends, true },
-	{ "flows", show_flows, true }, { "interfaces", show_interfaces, false },
-	{ "drops", show_drops, false }, { "stats", show_stats, false },
+	{ "vips", show_vips, " vip proto limit " },
+	{ "backends", show_backends, " vip backend state proto limit " },
+	{ "flows", show_flows, " vip backend client state proto limit " },
+	{ "interfaces", show_interfaces, "" },
+	{ "drops", show_drops, "" },
+	{ "stats", show_stats, "" },
 };
 
-static int run_show(struct call *call)
+static const struct show *show_find(const char *name)
 {
-	struct text_error error = {};
-	struct balancer b;
-	int status, err;
 	size_t i;
 
 	for (i = 0; i < sizeof(shows) / sizeof(shows[0]); i++)
-		if (!strcmp(shows[i].name, call->operands[0]))
-			break;
-	if (i == sizeof(shows) / sizeof(shows[0])) {
+		if (!strcmp(shows[i].name, name))
+			return &shows[i];
+	return NULL;
+}
+
+/* A filter without a meaning is refused: it would seem to have matched everything. */
+static int check_filters(struct call *call, const struct show *show)
+{
+	struct text_error error = {};
+	char word[32];
+	size_t i;
+
+	for (i = 0; i < FILTER_OPTIONS_N; i++) {
+		snprintf(word, sizeof(word), " %s ", filter_option_defs[i].name);
+		if (!options__seen(call->options, filter_option_defs[i].name) ||
+		    strstr(show->filters, word))
+			continue;
+		text_error__set(&error, "--%s means nothing to it", filter_option_defs[i].name);
+		return call__usage(call, &error);
+	}
+	if (filter_options.has_state &&
+	    filter_options.flow_state != (show->show == show_flows)) {
+		text_error__set(&error, "bad state \"%s\": %s", filter_options.state,
+				show->show == show_flows ?
+					"syn, established, fin, closed, new or assured" :
+					"up, drain or down");
+		return call__usage(call, &error);
+	}
+	return 0;
+}
+
+static int read_vip(struct call *call, const struct show *show)
+{
+	struct text_error error = {};
+	int status;
+
+	if (call->operands_n < 2)
+		return 0;
+	if (!*show->filters || filter_options.has_vip) {
+		text_error__set(&error, *show->filters ? "one VIP, please" :
+							 "it is kept for the whole balancer, not "
+							 "by VIP");
+		return call__usage(call, &error);
+	}
+	status = call__vip(call, 1, &filter_options.vip);
+	filter_options.has_vip = !status;
+	return status;
+}
+
+static int run_show(struct call *call)
+{
+	const struct show *show = show_find(call->operands[0]);
+	struct text_error error = {};
+	struct balancer b;
+	int status, err;
+
+	if (!show) {
 		text_error__set(&error, "show what? vips, backends, flows, interfaces, drops or stats");
 		return call__usage(call, &error);
 	}
-	if (!shows[i].narrow && (call->operands_n > 1 || call->options->seen)) {
-		text_error__set(&error, "%s are kept for the whole balancer; no VIP, no filters",
-				shows[i].name);
-		return call__usage(call, &error);
-	}
-	if (call->operands_n > 1) {
-		if (filter_options.has_vip) {
-			text_error__set(&error, "one VIP, please");
-			return call__usage(call, &error);
-		}
-		status = call__vip(call, 1, &filter_options.vip);
-		if (status)
-			return status;
-		filter_options.has_vip = true;
-	}
+	status = check_filters(call, show);
+	if (!status)
+		status = read_vip(call, show);
+	if (status)
+		return status;
 	if (balancer__open(&b, call->pin_dir, &error))
 		return call__failed(call, &error);
-	err = shows[i].show(call, &b, &filter_options);
+	err = show->show(call, &b, &filter_options);
 	balancer__close(&b);
 	if (!err)
 		return EXIT_DONE;

@@ -38,39 +38,36 @@ static int parse_timeout(const char *text, void *into, struct text_error *error)
 	return 0;
 }
 
-#define VIP_OPTION_DEFS                                                                            \
-	{ .name = "method",                                                                        \
-	  .arg = "fullnat",                                                                        \
-	  .offset = offsetof(struct vip_options, method),                                          \
-	  .help = "how packets reach backends; fullnat rewrites both addresses, and needs nothing "\
-		  "there" },                                                                       \
-	{ .name = "scheduler",                                                                     \
-	  .arg = "maglev",                                                                         \
-	  .offset = offsetof(struct vip_options, scheduler),                                       \
-	  .help = "how a new flow's backend is chosen" },                                          \
-	{ .name = "hash",                                                                          \
-	  .arg = "5tuple",                                                                         \
-	  .offset = offsetof(struct vip_options, hash),                                            \
-	  .help = "what of a packet chooses it" },                                                 \
-	{ .name = "snat",                                                                          \
-	  .arg = "ADDRESS[,ADDRESS...]",                                                           \
-	  .parse = parse_snat,                                                                     \
-	  .help = "source addresses toward backends (default: the one that the route to each "     \
-		  "gives); up to 8" },                                                             \
-	{                                                                                          \
-		.name = "timeout", .arg = "STATE=DURATION", .parse = parse_timeout, .many = true,  \
-		.help = "idle time that ends a flow: syn, established, fin, closed (TCP), new, "   \
-			"assured (UDP); may be repeated"                                           \
-	}
-
-static const struct option_def add_defs[] = {
-	VIP_OPTION_DEFS,
+static const struct option_def vip_defs[] = {
+	{ .name = "method",
+	  .arg = "fullnat",
+	  .offset = offsetof(struct vip_options, method),
+	  .help = "how packets reach backends; fullnat rewrites both addresses, and needs nothing "
+		  "there" },
+	{ .name = "scheduler",
+	  .arg = "maglev",
+	  .offset = offsetof(struct vip_options, scheduler),
+	  .help = "how a new flow's backend is chosen" },
+	{ .name = "hash",
+	  .arg = "5tuple",
+	  .offset = offsetof(struct vip_options, hash),
+	  .help = "what of a packet chooses it" },
+	{ .name = "snat",
+	  .arg = "ADDRESS[,ADDRESS...]",
+	  .parse = parse_snat,
+	  .help = "source addresses toward backends (default: the one that the route to each "
+		  "gives); up to 8" },
+	{ .name = "timeout",
+	  .arg = "STATE=DURATION",
+	  .parse = parse_timeout,
+	  .many = true,
+	  .help = "idle time that ends a flow: syn, established, fin, closed (TCP), new, assured "
+		  "(UDP); may be repeated" },
 	{ .name = "force",
 	  .offset = offsetof(struct vip_options, force),
 	  .help = "take every port of an address that this host uses itself" },
 };
 
-static const struct option_def set_defs[] = { VIP_OPTION_DEFS };
 
 static int run_on_vip(struct call *call, bool create,
 		      int (*change)(struct balancer *, const struct service *,
@@ -130,8 +127,8 @@ const struct command cmd_add_vip = {
 	.help = "serve an address and port",
 	.operands_min = 1,
 	.operands_max = 1,
-	.options = add_defs,
-	.options_n = sizeof(add_defs) / sizeof(add_defs[0]),
+	.options = vip_defs,
+	.options_n = sizeof(vip_defs) / sizeof(vip_defs[0]),
 	.into = &vip_options,
 	.notes = vip_notes,
 	.run = run_add_vip,
@@ -143,8 +140,8 @@ const struct command cmd_set_vip = {
 	.help = "change a VIP's options",
 	.operands_min = 1,
 	.operands_max = 1,
-	.options = set_defs,
-	.options_n = sizeof(set_defs) / sizeof(set_defs[0]),
+	.options = vip_defs,
+	.options_n = sizeof(vip_defs) / sizeof(vip_defs[0]),
 	.into = &vip_options,
 	.notes = vip_notes,
 	.run = run_set_vip,

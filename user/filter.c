@@ -48,7 +48,8 @@ static int parse_state(const char *text, void *into, struct text_error *error)
 
 	filter->has_state = true;
 	filter->state = text;
-	if (names__find(ct_state_names, CT_STATES, text, len) < 0 &&
+	filter->flow_state = names__find(ct_state_names, CT_STATES, text, len) >= 0;
+	if (!filter->flow_state &&
 	    names__find(lb_admin_names + LB_ADMIN_UP, 3, text, len) < 0)
 		return text_error__set(error, "bad state \"%s\": syn, established, fin, closed, "
 					      "new or assured for flows, up, drain or down for "

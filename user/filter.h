@@ -12,6 +12,7 @@ struct filter {
 	struct endpoint backend;
 	struct endpoint client;
 	const char *state;
+	bool flow_state; /* of a flow, not of a backend */
 	uint8_t proto;
 	uint32_t limit; /* 0: none */
 };

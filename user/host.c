@@ -477,7 +477,7 @@ int host__ready(void)
 	if (uname(&uts) < 0)
 		return -errno;
 	if (sscanf(uts.release, "%u.%u", &major, &minor) == 2 &&
-	    (major < 5 || (major == 5 && minor < 10)))
+	    (major < 5 || (major == 5 && minor < 12))) /* compare-and-swap in BPF */
 		return -ENOTSUP;
 	/* Maps are charged to it before Linux 5.11 only, so a refusal is no error. */
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
@@ -490,7 +490,7 @@ const char *host__ready_why(int err)
 	case -EPERM:
 		return "it needs root (the capabilities SYS_ADMIN and NET_ADMIN); run it with sudo";
 	case -ENOTSUP:
-		return "this kernel is too old; it needs Linux 5.10 or newer";
+		return "this kernel is too old; it needs Linux 5.12 or newer";
 	case -ENOSYS:
 		return "this kernel has no bpf(); it needs CONFIG_BPF_SYSCALL";
 	case -EACCES:
