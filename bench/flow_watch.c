@@ -173,11 +173,10 @@ static void see(unsigned int i, const uint8_t *frame, uint32_t len)
 		see_at_client(tcp);
 }
 
-/* Reads the blocks that the kernel has filled; answers whether there were any. */
-static bool spot_read(unsigned int i)
+/* Reads the blocks that the kernel has filled. */
+static void spot_read(unsigned int i)
 {
 	struct spot *spot = &spots[i];
-	bool any = false;
 
 	for (;;) {
 		struct tpacket_block_desc *block = (void *)(spot->ring +
@@ -187,7 +186,7 @@ static bool spot_read(unsigned int i)
 		uint32_t n;
 
 		if (!(__atomic_load_n(&bh->block_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
-			return any;
+			return;
 		packet = (void *)((uint8_t *)block + bh->offset_to_first_pkt);
 		for (n = 0; n < bh->num_pkts; n++) {
 			see(i, (uint8_t *)packet + packet->tp_mac, packet->tp_snaplen);
@@ -195,7 +194,6 @@ static bool spot_read(unsigned int i)
 		}
 		__atomic_store_n(&bh->block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
 		spot->block = (spot->block + 1) % BLOCKS;
-		any = true;
 	}
 }
 
@@ -264,8 +262,13 @@ static void watch(void)
 		polls[i] = (struct pollfd){ .fd = spots[i].fd, .events = POLLIN };
 	while (!stopped) {
 		poll(polls, spots_n, 200);
-		for (i = 0; i < spots_n; i++)
+		for (i = 0; i < spots_n; i++) {
+			if (polls[i].revents & (POLLERR | POLLHUP | POLLNVAL)) {
+				errno = ENETDOWN;
+				die(spots[i].name);
+			}
 			spot_read(i);
+		}
 	}
 	usleep(3 * RETIRE_MS * 1000); /* the kernel hands over what it still fills */
 	for (i = 0; i < spots_n; i++) {

@@ -171,8 +171,10 @@ enum ct_phase {
 
 /* Value of lb_flows and lb_half_open. Times are the low 32 bits of jiffies. */
 struct ct_flow {
+	/* Hash of this half's own key: a reused LRU element shows by it. The first member, so that it
+	 * is overwritten first: who reads others and then finds it unchanged has read the old ones. */
+	__u32 tag;
 	struct ct_key peer;
-	__u32 tag;	 /* hash of this half's own key: a reused LRU element shows by it */
 	__u32 dead;	 /* 0 or 1; who turns it removes the entry (compare-and-swap) */
 	__u32 created;
 	__u32 last_seen; /* of the pair, at most CT_REFRESH old */

@@ -245,20 +245,26 @@ lost:
 	return lb_drop(LB_DROP_PORT_LOST);
 }
 
-/* Accounts a packet to its flow and lets the flow's state follow it. */
+/*
+ * Accounts a packet to its flow and lets the flow's state follow it. That comes last: a promotion
+ * leaves the entry behind.
+ */
 static __always_inline enum lb_verdict flow_track(struct lb_pkt *pkt, const struct ct_key *key,
 						  struct ct_flow *flow)
 {
 	enum ct_event event = flow_event(pkt, flow);
+	enum lb_verdict verdict = LB_NEXT;
 
 	flow->last_seen = pkt->now;
 	flow->packets++;
 	flow->bytes += pkt->l3_len;
+	if (pkt->now - flow->refreshed > lb_config.hz)
+		verdict = flow_refresh(pkt, key, flow);
+	if (verdict != LB_NEXT)
+		return verdict;
 	if (unlikely(event > CT_EVENT_OPEN || flow->phase[CT_DIR_IN] != CT_PHASE_OPEN ||
 		     flow->phase[CT_DIR_OUT] != CT_PHASE_OPEN))
 		flow_step(pkt, key, flow, event);
-	if (pkt->now - flow->refreshed > lb_config.hz)
-		return flow_refresh(pkt, key, flow);
 	return LB_NEXT;
 }
 

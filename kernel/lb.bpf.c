@@ -36,7 +36,7 @@ static __always_inline enum lb_verdict local_find(struct lb_pkt *pkt)
  * own and go to it; a first one for a VIP, or of a backend's reply, is useless without them and is
  * dropped by name.
  */
-static __always_inline enum lb_verdict fragment_check(struct lb_pkt *pkt)
+static __noinline enum lb_verdict fragment_check(struct lb_pkt *pkt)
 {
 	if (likely(!pkt->frag))
 		return LB_NEXT;
@@ -46,6 +46,17 @@ static __always_inline enum lb_verdict fragment_check(struct lb_pkt *pkt)
 	    open_not_ours(pkt) == LB_PASS)
 		return LB_PASS;
 	return lb_drop(LB_DROP_FRAGMENT);
+}
+
+/* A transport header that lies is dropped where a VIP would have had it; else it is the host's. */
+static __always_inline enum lb_verdict transport_check(struct lb_pkt *pkt)
+{
+	enum lb_verdict verdict = parse_transport(pkt);
+
+	if (unlikely(verdict == lb_drop(LB_DROP_MALFORMED)) && pkt->tuple.dport &&
+	    !service_find(&pkt->tuple.dst, pkt->tuple.dport, pkt->ip_proto))
+		return LB_PASS;
+	return verdict;
 }
 
 static __always_inline enum lb_verdict send(struct lb_pkt *pkt)
@@ -84,7 +95,7 @@ static __always_inline enum lb_verdict journey(struct lb_pkt *pkt)
 	verdict = fragment_check(pkt);
 	if (verdict != LB_NEXT)
 		return verdict;
-	verdict = parse_transport(pkt);
+	verdict = transport_check(pkt);
 	if (verdict != LB_NEXT)
 		return verdict;
 
@@ -109,10 +120,10 @@ static __always_inline enum lb_verdict journey(struct lb_pkt *pkt)
 	verdict = nexthop_find(pkt, flow);
 	if (verdict != LB_NEXT)
 		return verdict;
-	verdict = flow_track(pkt, &key, flow);
+	verdict = rewrite(pkt, flow);
 	if (verdict != LB_NEXT)
 		return verdict;
-	verdict = rewrite(pkt, flow);
+	verdict = flow_track(pkt, &key, flow);
 	if (verdict != LB_NEXT)
 		return verdict;
 	count_carried(pkt);

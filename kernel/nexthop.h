@@ -48,7 +48,7 @@ static __always_inline enum lb_verdict nexthop_fallback(struct lb_pkt *pkt,
 }
 
 /* Every answer of bpf_fib_lookup(), see bpf-helpers(7) and enum BPF_FIB_LKUP_RET_*. */
-static __always_inline enum lb_verdict nexthop_find(struct lb_pkt *pkt, const struct ct_flow *flow)
+static __noinline enum lb_verdict nexthop_find(struct lb_pkt *pkt, const struct ct_flow *flow)
 {
 	struct bpf_fib_lookup fib = {
 		.family = pkt->family,

@@ -40,7 +40,7 @@ static __always_inline enum lb_verdict parse_ip(struct lb_pkt *pkt)
 	frame_len = (__u32)(pkt_end(pkt) - (void *)ip);
 	header_len = ip->ihl * 4;
 	pkt->l3_len = bpf_ntohs(ip->tot_len);
-	if (lb_config.generic && !pkt->l3_len)
+	if (lb_config.generic && !pkt->l3_len && frame_len > 0xffff)
 		pkt->l3_len = frame_len; /* BIG TCP: longer than the field can say */
 	if (header_len < sizeof(*ip) || pkt->l3_len < header_len || pkt->l3_len > frame_len)
 		return lb_drop(LB_DROP_MALFORMED);
@@ -59,11 +59,11 @@ static __always_inline enum lb_verdict parse_tcp(struct lb_pkt *pkt, __u32 l4_le
 
 	if ((void *)(tcp + 1) > pkt_end(pkt))
 		return lb_drop(LB_DROP_MALFORMED);
+	pkt->tuple.sport = tcp->source;
+	pkt->tuple.dport = tcp->dest;
 	doff = tcp->doff * 4;
 	if (doff < sizeof(*tcp) || doff > l4_len)
 		return lb_drop(LB_DROP_MALFORMED);
-	pkt->tuple.sport = tcp->source;
-	pkt->tuple.dport = tcp->dest;
 	pkt->tcp_seq = bpf_ntohl(tcp->seq);
 	pkt->tcp_ack = bpf_ntohl(tcp->ack_seq);
 	pkt->tcp_flags = ((__u8 *)tcp)[13];
@@ -77,12 +77,12 @@ static __always_inline enum lb_verdict parse_udp(struct lb_pkt *pkt, __u32 l4_le
 
 	if ((void *)(udp + 1) > pkt_end(pkt))
 		return lb_drop(LB_DROP_MALFORMED);
+	pkt->tuple.sport = udp->source;
+	pkt->tuple.dport = udp->dest;
 	len = bpf_ntohs(udp->len);
 	/* A first fragment holds less than the datagram's length says. */
 	if (len < sizeof(*udp) || (len > l4_len && !pkt->frag))
 		return lb_drop(LB_DROP_MALFORMED);
-	pkt->tuple.sport = udp->source;
-	pkt->tuple.dport = udp->dest;
 	return LB_NEXT;
 }
 

@@ -62,14 +62,16 @@ static __noinline enum lb_verdict reset_client(struct lb_pkt *pkt)
 	__u32 len = sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr);
 	struct lb_totals *totals = count_totals();
 	__be16 *field = csum_field(pkt);
+	struct lb_iface_seen *iface;
 	int partial;
 	struct ethhdr *eth;
 	__u8 mac[ETH_ALEN];
 
 	if (!field)
 		return lb_drop(LB_DROP_OUTPUT);
-	partial = lb_config.generic && csum_is_pseudo(pkt, *field) && 
-		  csum_is_partial(pkt, csum_iface_hint(pkt));
+	iface = count_iface(pkt);
+	partial = lb_config.generic && csum_is_pseudo(pkt, *field) &&
+		  csum_is_partial(pkt, iface && iface->partial);
 	if (partial && pkt->l4_off != sizeof(*eth) + sizeof(struct iphdr))
 		return lb_drop(LB_DROP_TCP_FLAGS);
 	if (bpf_xdp_adjust_tail(pkt->ctx, (int)len - (int)(pkt->ctx->data_end - pkt->ctx->data)))

@@ -113,28 +113,23 @@ static __always_inline int csum_is_partial(struct lb_pkt *pkt, int hint)
 	return hint;
 }
 
-/* How first packets of flows come in by this interface: those are never merged by GRO. */
-static __always_inline int csum_iface_hint(const struct lb_pkt *pkt)
-{
-	struct lb_iface_seen *iface = count_iface(pkt);
-
-	return iface && iface->partial;
-}
-
-/* The first packet of a half. */
+/* The first packet of a half. GRO doesn't merge these, so they tell how packets come this way. */
 static __always_inline int csum_is_first(const struct lb_pkt *pkt, const struct ct_flow *flow)
 {
 	return pkt->ip_proto == IPPROTO_TCP ? pkt->tcp_flags & LB_TCP_SYN : flow->packets <= 1;
 }
 
-/* Learns from the first packet of each half how its packets come, for the others that don't say. */
+/*
+ * A sender that left the first checksum partial leaves all so: no need to sum again. The others'
+ * hint for the first packet is what the interface's last first packet was.
+ */
 static __always_inline int csum_kind(struct lb_pkt *pkt, struct ct_flow *flow, __u16 field)
 {
 	int equal = csum_is_pseudo(pkt, field), partial;
 	struct lb_iface_seen *iface;
 
 	if (likely(!csum_is_first(pkt, flow)))
-		return equal && csum_is_partial(pkt, flow->partial);
+		return equal && (flow->partial || csum_is_partial(pkt, 0));
 	iface = count_iface(pkt);
 	partial = equal && csum_is_partial(pkt, iface && iface->partial);
 	flow->partial = partial;

@@ -38,10 +38,15 @@ lab_in() {
 
 # lab_start NAME CMD...: the same in the background; LAB_PID is its process, killed with the lab.
 # To wait for it, use wait "$LAB_PID": unlike a foreground command, that lets a signal through.
-# A job's start time stands beside its number, so that no stranger with that number is killed.
 lab_start() {
 	nsenter --net="/run/netns/$LAB_PREFIX-$1" -- "${@:2}" &
-	LAB_PID=$!
+	lab_owns $!
+}
+
+# lab_owns PID: a background process that ends with the lab. Its start time is written beside its
+# number, so that no stranger with that number is killed.
+lab_owns() {
+	LAB_PID=$1
 	echo "$LAB_PID $(lab__start_time "$LAB_PID")" >>"$LAB_DIR/pids"
 }
 
@@ -166,7 +171,7 @@ lab_xdp() {
 		__attribute__((section("xdp"), used)) int answer(void *ctx) { return $4; }
 		__attribute__((section("license"), used)) char answer_license[] = "GPL";
 	END
-	lab_in "$1" ip link set dev "$2" "$3" obj "$obj" sec xdp
+	lab_in "$1" ip -force link set dev "$2" "$3" obj "$obj" sec xdp
 }
 
 # lab_native_peers [off]: what native mode on veth needs, a program on the balancer's peers; without
@@ -208,6 +213,7 @@ lab_nginx() {
 				listen 80 backlog=4096;
 				root $LAB_DIR/www;
 				location = / { return 200 "$1\n"; }
+				location = /status { stub_status; }
 				location /up/ {
 					root $dir;
 					client_max_body_size 0;
@@ -230,7 +236,17 @@ lab_file() {
 	head -c "$2" /dev/urandom >"$LAB_DIR/www/$1"
 }
 
-# lab_counter NAME COUNTER: one of the kernel's TCP counters there, e.g. PassiveOpens.
+# lab_accepted NAME: connections that the web server there has accepted, but for these questions'.
+# (The kernel's PassiveOpens counts some twice, when two packets of a handshake meet on two CPUs.)
+lab_accepted() {
+	local n
+	n=$(lab_in "$1" curl -sS --max-time 5 http://127.0.0.1/status |
+		awk '/^server accepts/ { getline; print $1 }')
+	echo >>"$LAB_DIR/$1/asked"
+	echo $((n - $(wc -l <"$LAB_DIR/$1/asked")))
+}
+
+# lab_counter NAME COUNTER: one of the kernel's TCP counters there, e.g. TcpInSegs.
 lab_counter() {
 	lab_in "$1" nstat -asz "$2" | awk 'NR == 2 { print $2 }'
 }

@@ -13,9 +13,9 @@ test_changes_under_load() {
 	lab_with_lbctl
 	lab_lbctl add-vip "$VIP"
 	lab_lbctl add-backend "$VIP" "$LAB_B1"
-	wrk_start keep 10
+	wrk_start keep 15
 	keep=$LAB_PID
-	wrk_start short 10 -H 'Connection: close'
+	wrk_start short 15 -H 'Connection: close'
 	short=$LAB_PID
 	sleep 1
 	lab_lbctl add-backend "$VIP" "$LAB_B2"

@@ -82,7 +82,7 @@ refused_by() {
 	[ "$status" = 1 ] || fail "attach: status $status: $out"
 	[[ $out =~ ^lbctl:\ .*$1 && $out != *$'\n'* ]] || fail "attach said: $out"
 	[[ $(lab_in lb ip link show dev eth0) == *xdp* ]] || fail "the other program is gone"
-	[ "$(json show interfaces | jq length)" = 0 ] || fail "eth0 is listed as ours"
+	[ ! -e "$LAB_PINS/links/eth0" ] || fail "eth0 is pinned as ours"
 }
 
 in_both_modes attach_refuses_foreign_program

@@ -23,18 +23,27 @@ where() {
 	for ((i = 1; i < ${#FUNCNAME[@]} - 3; i++)); do
 		echo "  at ${BASH_SOURCE[i]##*/}:${BASH_LINENO[i - 1]}, ${FUNCNAME[i]}"
 	done
+	evidence
 	trap - ERR
 }
 
 fail() {
-	echo "$*"
 	trap - ERR
+	echo "$*"
+	evidence
 	exit 1
 }
 
+# What the balancer itself has to say, when a test has failed.
+evidence() {
+	[ -d "$LAB_PINS" ] || return 0
+	lab_lbctl show drops || true
+	lab_lbctl show stats || true
+}
+
 skip() {
-	echo "$*"
 	trap - ERR
+	echo "$*"
 	exit "$SKIP"
 }
 
@@ -75,7 +84,8 @@ wrk_start() {
 # wrk_end PID FILE [FILTER]: waits for it; no error of any kind, or what the filter allows.
 wrk_end() {
 	wait "$1"
-	check "$(tail -n 1 "$LAB_DIR/$2")" ".requests > 100 and (${3:-.errors.all == 0})"
+	check "$(tail -n 1 "$LAB_DIR/$2" | jq -c --arg run "$2" '{$run} + .')" \
+		".requests > 100 and (${3:-.errors.all == 0})"
 }
 
 # Connections that a backend's web server has open.

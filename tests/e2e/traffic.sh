@@ -60,14 +60,14 @@ bulk_rate() {
 		jq '.end.sum_received.bits_per_second / 1e6 | round'
 }
 
-median() {
-	sort -n "$1" | sed -n "$(($(wc -l <"$1") / 2 + 1))p"
+# The median of a file's numbers; the best in a short run, which what else runs here disturbs more.
+typical() {
+	sort -n "$1" | sed -n "$(full $(($(wc -l <"$1") / 2 + 1)) '$')p"
 }
 
 test_transfer_rate() {
-	local i direct through seconds times
+	local i direct through seconds way
 	seconds=$(full 5 1)
-	times=$(full 5 3)
 	lab_up
 	lab_start b1 iperf3 -s -p 5201 >/dev/null
 	attach eth0
@@ -76,14 +76,14 @@ test_transfer_rate() {
 	lab_until 5 lab_listens b1 5201
 	for way in "" -R; do
 		rm -f "$LAB_DIR/direct" "$LAB_DIR/through"
-		for ((i = 0; i < times; i++)); do
+		for ((i = 0; i < 5; i++)); do
 			bulk_rate "$LAB_B1" "$seconds" $way >>"$LAB_DIR/direct"
 			bulk_rate "$LAB_VIP" "$seconds" $way >>"$LAB_DIR/through"
 		done
-		direct=$(median "$LAB_DIR/direct")
-		through=$(median "$LAB_DIR/through")
-		[ $((through * 10)) -ge $((direct * 8)) ] ||
-			fail "iperf3 $way: direct $direct Mbit/s, through the VIP $through"
+		direct=$(typical "$LAB_DIR/direct")
+		through=$(typical "$LAB_DIR/through")
+		echo "iperf3 $way: direct $direct Mbit/s, through the VIP $through"
+		[ $((through * 10)) -ge $((direct * 8)) ] || fail "less than 0.8 of direct"
 	done
 }
 

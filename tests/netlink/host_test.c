@@ -188,9 +188,18 @@ static bool on_bpffs(const char *path)
 static void bpffs_mounted_where_missing(void **state)
 {
 	struct stat st;
+	pid_t other;
 
 	(void)state;
 	assert_false(on_bpffs("/sys/fs/bpf"));
+	/* Alone in this mount namespace: the mount would go with the process, so it is refused. */
+	assert_int_equal(host__bpffs_ensure("/sys/fs/bpf/lbctl/a//b/"), -ESTALE);
+	assert_false(on_bpffs("/sys/fs/bpf"));
+	other = fork();
+	if (!other)
+		for (;;)
+			pause();
+	assert_true(other > 0);
 	assert_int_equal(host__bpffs_ensure("/sys/fs/bpf/lbctl/a//b/"), 0);
 	assert_true(on_bpffs("/sys/fs/bpf/lbctl/a/b"));
 	assert_int_equal(stat("/sys/fs/bpf/lbctl", &st), 0);
@@ -201,6 +210,8 @@ static void bpffs_mounted_where_missing(void **state)
 	assert_false(on_bpffs("/sys/fs/bpf"));
 	assert_int_equal(host__bpffs_ensure("/sys/fs/bpf"), 0);
 	assert_true(on_bpffs("/sys/fs/bpf"));
+	assert_int_equal(kill(other, SIGKILL), 0);
+	assert_int_equal(waitpid(other, NULL, 0), other);
 }
 
 static void bpffs_elsewhere(void **state)

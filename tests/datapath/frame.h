@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Ethernet frames by description. Checksums are summed from scratch, byte by byte, so that what a
+ * test expects owes nothing to the arithmetic of the data path. Numbers are in host order.
+ */
+#ifndef FRAME_H
+#define FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FRAME_MAX 3600
+
+#define ETH_LEN	 14
+#define IP_LEN	 20
+#define TCP_LEN	 20
+#define UDP_LEN	 8
+#define TCP	 6
+#define UDP	 17
+#define FLAG_FIN 0x01
+#define FLAG_SYN 0x02
+#define FLAG_RST 0x04
+#define FLAG_PSH 0x08
+#define FLAG_ACK 0x10
+
+enum frame_csum {
+	CSUM_COMPLETE,
+	CSUM_PARTIAL, /* the folded pseudo-header sum, the rest is left to the device */
+	CSUM_NONE,    /* UDP: the sender made none */
+};
+
+struct frame {
+	uint8_t dmac[6];
+	uint8_t smac[6];
+	uint16_t eth_type;
+	uint32_t src;
+	uint32_t dst;
+	uint16_t sport;
+	uint16_t dport;
+	uint8_t proto;
+	uint8_t ttl;
+	uint8_t tos;
+	uint8_t flags; /* TCP's */
+	uint16_t id;
+	uint16_t frag; /* flags and offset */
+	uint16_t window;
+	uint32_t seq;
+	uint32_t ack;
+	uint16_t ip_options; /* bytes, a multiple of 4 */
+	uint16_t tcp_options;
+	uint16_t payload;
+	uint32_t seed; /* of the payload */
+	int word;      /* first two bytes of the payload; -1: as the seed says */
+	uint16_t padding; /* behind the IP packet */
+	enum frame_csum csum;
+
+	/* Deviations. Checksums of IP hold in spite of them, unless *_error is added to them. */
+	int version;
+	int ihl;  /* -1: the right one; so below */
+	int doff;
+	int tot_len;
+	int udp_len;
+	int cut; /* length of the frame */
+	uint16_t csum_error;
+	uint16_t ip_csum_error;
+};
+
+struct frame frame__make(uint8_t proto, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport);
+
+/* Writes the frame's bytes, at most FRAME_MAX, and answers how many. */
+size_t frame__build(const struct frame *frame, uint8_t *ret);
+
+/* Big-endian ones' complement sum (RFC 1071) of bytes on top of sum, folded. */
+uint16_t frame__sum(const uint8_t *bytes, size_t len, uint32_t sum);
+
+size_t frame__l4_len(const struct frame *frame);
+
+/*
+ * Makes the complete checksum equal to the folded pseudo-header sum, by the payload's first word:
+ * what one packet in 65536 is by chance. Needs a payload of two bytes.
+ */
+void frame__make_ambiguous(struct frame *frame);
+
+/* Makes the complete checksum come out as want. */
+void frame__aim_csum(struct frame *frame, uint16_t want);
+
+#endif

@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The engine of the scenarios. */
+#include "run.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <linux/bpf.h>
+
+#define CLIENT_PORT 40000
+
+bool run_reached[LB_DROPS];
+
+static const char *const drop_names[] = {
+#define DROP_NAME(name, text, help) [LB_DROP_##name] = text,
+	LB_DROP_REASONS(DROP_NAME)
+#undef DROP_NAME
+};
+
+static const char *const expect_names[] = { "forwarded", "passed", "answered by RST", "dropped" };
+
+void run__fail(struct run *run, const char *format, ...)
+{
+	va_list args;
+
+	if (run->failed)
+		return;
+	run->failed = true;
+	fprintf(stderr, "%s/%s [%s, %s checksums]", run->table, run->name,
+		run->fx->variant == GENERIC ? "generic" : "native",
+		run->csum == CSUM_PARTIAL ? "partial" : "complete");
+	if (run->step >= 0)
+		fprintf(stderr, " packet %d", run->step);
+	fprintf(stderr, ": ");
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fprintf(stderr, "\n");
+}
+
+static void print_bytes(const char *what, const uint8_t *bytes, size_t len)
+{
+	size_t i;
+
+	fprintf(stderr, "  %-8s %4zu:", what, len);
+	for (i = 0; i < len && i < 80; i++)
+		fprintf(stderr, "%s%02x", i == 14 || i == 34 ? " | " : i % 2 ? "" : " ", bytes[i]);
+	fprintf(stderr, "\n");
+}
+
+static void compare(struct run *run, const uint8_t *bytes, size_t len)
+{
+	size_t i;
+
+	if (run->out.len == len && !memcmp(run->out.bytes, bytes, len))
+		return;
+	if (run->failed)
+		return;
+	for (i = 0; i < len && i < run->out.len && run->out.bytes[i] == bytes[i]; i++)
+		;
+	run__fail(run, "other bytes than expected, from byte %zu on", i);
+	print_bytes("expected", bytes, len);
+	print_bytes("got", run->out.bytes, run->out.len);
+}
+
+void run__talk(struct run *run, enum service_id svc, uint32_t client, uint16_t port)
+{
+	uint32_t neighbour;
+
+	run->svc = svc;
+	run->client = client;
+	run->client_port = port;
+	run->client_iface = lab__way_to(client, &neighbour);
+	run->vip_port = services[svc].port ? services[svc].port : 7777;
+	run->learnt = false;
+	run->backend = 0;
+}
+
+static void address(struct frame *frame, enum lab_iface iface)
+{
+	uint32_t neighbour;
+
+	lab__way_to(frame->src, &neighbour);
+	lab__mac_of(neighbour, frame->smac);
+	lab__own_mac(iface, frame->dmac);
+}
+
+struct frame run__from_client(struct run *run, uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	const struct service *service = &services[run->svc];
+	struct frame frame = frame__make(service->proto, run->client, run->client_port,
+					 service->vip, run->vip_port);
+
+	frame.flags = flags;
+	frame.seq = seq;
+	frame.ack = ack;
+	frame.csum = run->csum;
+	frame.seed = run->step + 1;
+	address(&frame, run->client_iface);
+	return frame;
+}
+
+struct frame run__from_backend(struct run *run, uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	struct frame frame = frame__make(services[run->svc].proto, run->backend, run->backend_port,
+					 run->snat, run->snat_port);
+	uint32_t neighbour;
+
+	frame.flags = flags;
+	frame.seq = seq;
+	frame.ack = ack;
+	frame.csum = run->csum;
+	frame.seed = run->step + 77;
+	address(&frame, lab__way_to(run->backend, &neighbour));
+	return frame;
+}
+
+static uint32_t get32(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3];
+}
+
+static bool port_in_range(struct run *run, uint16_t port)
+{
+	const uint16_t *ports = run->fx->ports;
+
+	return (ports[0] && port >= ports[0] && port <= ports[1]) ||
+	       (ports[2] && port >= ports[2] && port <= ports[3]);
+}
+
+/* What the first packet shows of the flow, if it is what the service allows. */
+static void learn(struct run *run, const uint8_t *bytes)
+{
+	const struct service *service = &services[run->svc];
+	const uint8_t *ip = bytes + ETH_LEN, *ports = ip + (ip[0] & 15) * 4;
+	uint16_t port;
+	int n;
+
+	run->snat = get32(ip + 12);
+	run->backend = get32(ip + 16);
+	run->snat_port = ports[0] << 8 | ports[1];
+	run->backend_port = ports[2] << 8 | ports[3];
+	for (n = 0; n < SERVICE_BACKENDS; n++) {
+		port = service->backends[n].port ? service->backends[n].port : run->vip_port;
+		if (run->backend == service->backends[n].ip && run->backend_port == port)
+			break;
+	}
+	if (n == SERVICE_BACKENDS)
+		run__fail(run, "sent to %08x:%u, which is no backend", run->backend,
+			  run->backend_port);
+	run->backend_n = n;
+	if (!port_in_range(run, run->snat_port))
+		run__fail(run, "source port %u is not of our ranges", run->snat_port);
+	if (service->snat[0] ? run->snat != service->snat[0] && run->snat != service->snat[1] :
+			       run->snat != LAB_HOST && run->snat != LAB_FAR_HOST)
+		run__fail(run, "source address %08x is not of the service", run->snat);
+	run->learnt = true;
+}
+
+/* What a frame of the conversation has to become, and by which interface it leaves. */
+static enum lab_iface translate(struct run *run, const struct frame *frame, struct frame *ret)
+{
+	enum lab_iface egress;
+	uint32_t neighbour;
+
+	*ret = *frame;
+	if (frame->src == run->client && frame->sport == run->client_port) {
+		ret->src = run->snat;
+		ret->sport = run->snat_port;
+		ret->dst = run->backend;
+		ret->dport = run->backend_port;
+	} else {
+		ret->src = services[run->svc].vip;
+		ret->sport = run->vip_port;
+		ret->dst = run->client;
+		ret->dport = run->client_port;
+	}
+	egress = lab__way_to(ret->dst, &neighbour);
+	lab__mac_of(neighbour, ret->dmac);
+	lab__own_mac(egress, ret->smac);
+	ret->ttl--;
+	if (run->fx->variant == NATIVE && ret->csum == CSUM_PARTIAL)
+		ret->csum = CSUM_COMPLETE;
+	return egress;
+}
+
+static void check_forwarded(struct run *run, const struct frame *frame, enum lab_iface iface)
+{
+	uint8_t bytes[FRAME_MAX];
+	struct frame expected;
+	enum lab_iface egress;
+	struct lb_meta meta;
+	int action;
+
+	if (!run->learnt && frame->dst == services[run->svc].vip)
+		learn(run, run->out.bytes);
+	egress = translate(run, frame, &expected);
+	action = egress == iface ? XDP_TX : run->fx->variant == GENERIC ? XDP_PASS : XDP_REDIRECT;
+	if (run->out.action != action)
+		run__fail(run, "XDP action %d instead of %d", run->out.action, action);
+	if (action == XDP_PASS) {
+		memcpy(&meta, run->out.meta, sizeof(meta));
+		if (run->out.meta_len != sizeof(meta) || meta.magic != LB_META_MAGIC ||
+		    meta.ifindex != lab_ifindex[egress])
+			run__fail(run, "metadata does not name the egress");
+	} else if (run->out.meta_len) {
+		run__fail(run, "metadata where none is due");
+	}
+	compare(run, bytes, frame__build(&expected, bytes));
+}
+
+static void check_reset(struct run *run, const struct frame *frame)
+{
+	struct frame rst = frame__make(TCP, frame->dst, frame->dport, frame->src, frame->sport);
+	uint8_t bytes[FRAME_MAX];
+
+	memcpy(rst.dmac, frame->smac, 6);
+	memcpy(rst.smac, frame->dmac, 6);
+	rst.id = 0;
+	rst.window = 0;
+	rst.seq = frame->ack;
+	rst.flags = FLAG_RST;
+	rst.csum = run->fx->variant == NATIVE ? CSUM_COMPLETE : frame->csum;
+	if (run->out.action != XDP_TX)
+		run__fail(run, "XDP action %d instead of TX", run->out.action);
+	compare(run, bytes, frame__build(&rst, bytes));
+}
+
+static void check_counters(struct run *run, const struct counters *before,
+			   const struct counters *after, enum expect expect, int drop, size_t len)
+{
+	const struct lb_totals *a = &before->totals, *b = &after->totals;
+	int i;
+
+	for (i = 0; i < LB_DROPS; i++) {
+		if (after->drops[i] == before->drops[i])
+			continue;
+		run_reached[i] = true;
+		if (expect != DROPPED || i != drop)
+			run__fail(run, "dropped as %s instead of %s%s%s", drop_names[i],
+				  expect_names[expect], expect == DROPPED ? " as " : "",
+				  expect == DROPPED ? drop_names[drop] : "");
+	}
+	if (b->seen.packets - a->seen.packets != 1 || b->seen.bytes - a->seen.bytes != len)
+		run__fail(run, "not seen once with %zu bytes", len);
+	if (b->passed - a->passed != (expect == PASSED) ||
+	    b->forwarded - a->forwarded != (expect == FORWARDED || expect == RESET) ||
+	    b->dropped - a->dropped != (expect == DROPPED) ||
+	    b->resets - a->resets != (expect == RESET))
+		run__fail(run, "counted otherwise than %s", expect_names[expect]);
+	if (expect == DROPPED && after->drops[drop] - before->drops[drop] != 1)
+		run__fail(run, "not dropped as %s once", drop_names[drop]);
+}
+
+void run__send_bytes(struct run *run, const uint8_t *bytes, size_t len, enum lab_iface iface,
+		     enum expect expect, int drop)
+{
+	struct counters before, after;
+	int err;
+
+	if (run->failed)
+		return;
+	run->step++;
+	err = fixture__read(run->fx, &before);
+	if (!err)
+		err = fixture__run(run->fx, bytes, len, lab_ifindex[iface], &run->out);
+	if (!err)
+		err = fixture__read(run->fx, &after);
+	if (err) {
+		run__fail(run, "could not be run: %s", strerror(-err));
+		return;
+	}
+	check_counters(run, &before, &after, expect, drop, len);
+	if (expect == DROPPED && run->out.action != XDP_DROP)
+		run__fail(run, "XDP action %d instead of DROP", run->out.action);
+	if (expect != PASSED)
+		return;
+	if (run->out.action != XDP_PASS || run->out.meta_len)
+		run__fail(run, "XDP action %d instead of PASS", run->out.action);
+	compare(run, bytes, len);
+}
+
+void run__send(struct run *run, const struct frame *frame, enum lab_iface iface, enum expect expect,
+	       int drop)
+{
+	uint8_t bytes[FRAME_MAX];
+
+	run__send_bytes(run, bytes, frame__build(frame, bytes), iface, expect, drop);
+	if (run->failed)
+		return;
+	if (expect == FORWARDED)
+		check_forwarded(run, frame, iface);
+	if (expect == RESET)
+		check_reset(run, frame);
+}
+
+static enum lab_iface iface_of(struct run *run, enum who who)
+{
+	uint32_t neighbour;
+
+	return who == CLIENT ? run->client_iface : lab__way_to(run->backend, &neighbour);
+}
+
+void run__say(struct run *run, enum who who, uint8_t flags, uint32_t seq, uint32_t ack,
+	      enum expect expect, int drop)
+{
+	struct frame frame = who == CLIENT ? run__from_client(run, flags, seq, ack) :
+					     run__from_backend(run, flags, seq, ack);
+
+	run__send(run, &frame, iface_of(run, who), expect, drop);
+}
+
+void run__handshake(struct run *run)
+{
+	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
+	run__say(run, BACKEND, FLAG_SYN | FLAG_ACK, 5000, 1001, FORWARDED, 0);
+	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, FORWARDED, 0);
+}
+
+struct ct_key run__client_key(const struct run *run)
+{
+	return fixture__key(services[run->svc].proto, run->client, run->client_port,
+			    services[run->svc].vip, run->vip_port);
+}
+
+struct ct_key run__reply_key(const struct run *run)
+{
+	return fixture__key(services[run->svc].proto, run->backend, run->backend_port, run->snat,
+			    run->snat_port);
+}
+
+static void check_half(struct run *run, const struct ct_key *key, const struct ct_key *peer,
+		       int dir, int state)
+{
+	uint32_t index = fixture__backend_index(run->svc, run->backend_n);
+	enum flow_place place = state & 0x100 ? FLOW_ESTABLISHED : FLOW_HALF_OPEN;
+	const char *half = dir == CT_DIR_IN ? "client's" : "reply";
+	struct ct_flow flow = {};
+	uint32_t seconds;
+
+	if (fixture__flow_get(run->fx, key, &flow) != place) {
+		run__fail(run, "%s half is not in %s", half,
+			  place == FLOW_ESTABLISHED ? "lb_flows" : "lb_half_open");
+		return;
+	}
+	seconds = flow.timeout / run->fx->hz;
+	if (seconds != fixture_timeout_s[(state & 0xff) - 1])
+		run__fail(run, "%s half times out after %u s, not %u", half, seconds,
+			  fixture_timeout_s[(state & 0xff) - 1]);
+	if (memcmp(&flow.peer, peer, sizeof(*peer)) || flow.dir != dir)
+		run__fail(run, "%s half does not lead to the other", half);
+	if (flow.backend.index != index || flow.vip != run->svc ||
+	    flow.half_open != (place == FLOW_HALF_OPEN) || flow.dead)
+		run__fail(run, "%s half has a wrong backend, VIP, mark or place", half);
+}
+
+void run__expect_state(struct run *run, int state)
+{
+	struct ct_key client = run__client_key(run), reply = run__reply_key(run);
+	struct ct_flow flow;
+
+	if (run->failed)
+		return;
+	if (state == NO_FLOW) {
+		if (fixture__flow_get(run->fx, &client, &flow) ||
+		    (run->backend && fixture__flow_get(run->fx, &reply, &flow)))
+			run__fail(run, "a half of the flow is still there");
+		return;
+	}
+	check_half(run, &client, &reply, CT_DIR_IN, state);
+	check_half(run, &reply, &client, CT_DIR_OUT, state);
+}
+
+void run__age(struct run *run, uint32_t seconds)
+{
+	struct ct_key keys[2] = { run__client_key(run), run__reply_key(run) };
+	struct ct_flow flow;
+	int i;
+
+	for (i = 0; i < 2 && !run->failed; i++) {
+		if (!fixture__flow_get(run->fx, &keys[i], &flow))
+			continue;
+		flow.last_seen -= seconds * run->fx->hz;
+		flow.refreshed -= seconds * run->fx->hz;
+		if (fixture__flow_set(run->fx, &keys[i], &flow))
+			run__fail(run, "the flow could not be written");
+	}
+}
+
+struct counters run__counters(struct run *run)
+{
+	struct counters now;
+
+	if (fixture__read(run->fx, &now))
+		run__fail(run, "the counters could not be read");
+	return now;
+}
+
+static bool step_is_last(const struct step *step)
+{
+	return step->who == NOBODY && !step->act;
+}
+
+static void run_steps(struct run *run, const struct step *step)
+{
+	struct frame frame;
+
+	for (; !step_is_last(step) && !run->failed; step++) {
+		if (step->act)
+			step->act(run);
+		if (step->who != NOBODY) {
+			frame = step->who == CLIENT ?
+					run__from_client(run, step->flags, step->seq, step->ack) :
+					run__from_backend(run, step->flags, step->seq, step->ack);
+			frame.payload = step->payload;
+			if (step->change)
+				step->change(&frame);
+			run__send(run, &frame, iface_of(run, step->who), step->expect, step->drop);
+		}
+		if (step->state)
+			run__expect_state(run, step->state);
+	}
+}
+
+static int run_scenario(const struct table *table, const struct scenario *scenario,
+			struct fixture *fx, enum frame_csum csum)
+{
+	static struct run run;
+	int err = fixture__reset(fx);
+
+	run = (struct run){
+		.fx = fx,
+		.table = table->name,
+		.name = scenario->name,
+		.csum = csum,
+	};
+	run__talk(&run, scenario->svc, scenario->client ? scenario->client : LAB_CLIENT, CLIENT_PORT);
+	if (err)
+		run__fail(&run, "the maps could not be written: %s", strerror(-err));
+	else if (scenario->body)
+		scenario->body(&run);
+	else
+		run_steps(&run, scenario->steps);
+	return run.failed;
+}
+
+int run__table(const struct table *table, struct fixture *fx)
+{
+	const struct scenario *scenario;
+	int failed = 0;
+
+	for (scenario = table->scenarios; scenario < table->scenarios + table->n; scenario++) {
+		if (scenario->not_in & 1u << fx->variant)
+			continue;
+		failed += run_scenario(table, scenario, fx, CSUM_COMPLETE);
+		if (!scenario->once)
+			failed += run_scenario(table, scenario, fx, CSUM_PARTIAL);
+	}
+	return failed;
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* The services of the tests, and writing them into the maps. */
+#include "fixture.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "frame.h"
+#include "lb.skel.h"
+
+#define HOST_TCP(number, ...)                                                                      \
+	{                                                                                          \
+		.vip = LAB_HOST, .port = number, .proto = TCP, __VA_ARGS__                         \
+	}
+
+const struct service services[SERVICES] = {
+	[SVC_TCP] = HOST_TCP(80, .backends = { { LAB_BACKEND_A, 8080, 1 },
+					       { LAB_BACKEND_B, 8081, 1 } }),
+	[SVC_UDP] = { .vip = LAB_HOST,
+		      .port = 53,
+		      .proto = UDP,
+		      .backends = { { LAB_BACKEND_A, 5353, 1 }, { LAB_BACKEND_B, 53, 1 } } },
+	[SVC_ANY] = { .vip = LAB_VIP2, .proto = TCP, .backends = { { LAB_BACKEND_A, 0, 1 } } },
+	[SVC_ANY_UDP] = { .vip = LAB_VIP2, .proto = UDP, .backends = { { LAB_BACKEND_A, 0, 1 } } },
+	[SVC_ANY_80] = { .vip = LAB_VIP2,
+			 .port = 80,
+			 .proto = TCP,
+			 .backends = { { LAB_BACKEND_B, 80, 1 } } },
+	[SVC_FAR] = HOST_TCP(81, .backends = { { LAB_FAR_BACKEND, 80, 1 } }),
+	[SVC_EMPTY] = HOST_TCP(82, .backends = {}),
+	[SVC_NO_SNAT] = HOST_TCP(83, .no_snat = true, .backends = { { LAB_BACKEND_A, 83, 1 } }),
+	[SVC_DARK] = HOST_TCP(84, .backends = { { LAB_DARK_SERVER, 84, 1 } }),
+	[SVC_BLACKHOLE] = HOST_TCP(85, .backends = { { LAB_BLACKHOLE, 80, 1 } }),
+	[SVC_UNREACHABLE] = HOST_TCP(86, .backends = { { LAB_UNREACHABLE, 80, 1 } }),
+	[SVC_PROHIBIT] = HOST_TCP(87, .backends = { { LAB_PROHIBIT, 80, 1 } }),
+	[SVC_NOWHERE] = HOST_TCP(88, .backends = { { LAB_NOWHERE, 80, 1 } }),
+	[SVC_LOCAL] = HOST_TCP(89, .backends = { { LAB_HOST, 8089, 1 } }),
+	[SVC_SNATS] = HOST_TCP(90, .snat = { LAB_SNAT_A, LAB_SNAT_B },
+			       .backends = { { LAB_BACKEND_A, 90, 1 } }),
+	[SVC_WEIGHTED] = HOST_TCP(91, .backends = { { LAB_BACKEND_A, 91, 3 },
+						    { LAB_BACKEND_B, 91, 1 } }),
+	[SVC_SOLO] = HOST_TCP(92, .backends = { { LAB_BACKEND_A, 92, 1 } }),
+	[SVC_SOLO_UDP] = { .vip = LAB_HOST,
+			   .port = 92,
+			   .proto = UDP,
+			   .backends = { { LAB_BACKEND_A, 92, 1 } } },
+};
+
+const uint32_t fixture_timeout_s[CT_STATES] = {
+	[CT_SYN] = 61,	  [CT_ESTABLISHED] = 7001, [CT_FIN] = 121,
+	[CT_CLOSED] = 62, [CT_UDP_NEW] = 31,	   [CT_UDP_ASSURED] = 181,
+};
+
+static const struct {
+	uint32_t ip;
+	uint16_t flags;
+} locals[] = {
+	{ 0, 0 }, /* id 0: none */
+	{ LAB_HOST, LB_LOCAL_VIP | LB_LOCAL_SNAT },
+	{ LAB_VIP2, LB_LOCAL_VIP },
+	{ LAB_SNAT_A, LB_LOCAL_SNAT },
+	{ LAB_SNAT_B, LB_LOCAL_SNAT },
+	{ LAB_FAR_HOST, LB_LOCAL_SNAT },
+};
+
+#define LOCALS_N (sizeof(locals) / sizeof(*locals))
+
+static struct lb_addr addr_of(uint32_t ip)
+{
+	struct lb_addr addr = {};
+
+	addr.w[2] = htonl(LB_V4_PREFIX);
+	addr.w[3] = htonl(ip);
+	return addr;
+}
+
+uint16_t fixture__local_id(uint32_t ip)
+{
+	uint16_t i;
+
+	for (i = 1; i < LOCALS_N && locals[i].ip != ip; i++)
+		;
+	return i;
+}
+
+struct ct_key fixture__key(uint8_t proto, uint32_t remote, uint16_t remote_port, uint32_t local,
+			   uint16_t local_port)
+{
+	return (struct ct_key){
+		.remote = addr_of(remote),
+		.remote_port = htons(remote_port),
+		.local_port = htons(local_port),
+		.local = fixture__local_id(local),
+		.ip_proto = proto,
+	};
+}
+
+uint32_t fixture__backend_index(enum service_id id, int n)
+{
+	return 1 + id * SERVICE_BACKENDS + n;
+}
+
+static struct lb_service_key service_key(enum service_id id)
+{
+	return (struct lb_service_key){
+		.addr = addr_of(services[id].vip),
+		.port = htons(services[id].port),
+		.ip_proto = services[id].proto,
+	};
+}
+
+static int put(struct bpf_map *map, const void *key, const void *value)
+{
+	return bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY) ? -errno : 0;
+}
+
+int fixture__set_ports(struct fixture *fx, uint16_t lo, uint16_t hi, uint16_t lo2, uint16_t hi2)
+{
+	struct lb_settings settings = {
+		.layout = LB_LAYOUT_VERSION,
+		.ports = { { lo, hi }, { lo2, hi2 } },
+	};
+	uint32_t zero = 0;
+	int i;
+
+	memcpy(fx->ports, (uint16_t[]){ lo, hi, lo2, hi2 }, sizeof(fx->ports));
+	for (i = 0; i < CT_STATES; i++)
+		settings.timeout[i] = fixture_timeout_s[i] * fx->hz;
+	return put(fx->skel->maps.lb_settings, &zero, &settings);
+}
+
+static int write_backend(struct fixture *fx, enum service_id id, int n)
+{
+	const struct service *service = &services[id];
+	uint32_t index = fixture__backend_index(id, n), one = 1, ip = service->backends[n].ip;
+	struct lb_backend backend = {
+		.addr = addr_of(ip),
+		.port = htons(service->backends[n].port),
+		.vip = id,
+		.gen = fx->gen[id][n],
+		.ip_proto = service->proto,
+		.snat = fixture__local_id(ip == LAB_FAR_BACKEND ? LAB_FAR_HOST : LAB_HOST),
+	};
+	struct lb_service_key key = {
+		.addr = backend.addr,
+		.port = backend.port,
+		.ip_proto = service->proto,
+	};
+	struct lb_nexthop unknown = {};
+	int err;
+
+	if (service->no_snat || service->snat[0])
+		backend.snat = 0;
+	err = put(fx->skel->maps.lb_backends, &index, &backend);
+	if (!err)
+		err = put(fx->skel->maps.lb_backend_nexthops, &index, &unknown);
+	if (!err)
+		err = put(fx->skel->maps.lb_backend_ports, &key, &one);
+	return err;
+}
+
+int fixture__set_weights(struct fixture *fx, enum service_id id, unsigned int a, unsigned int b)
+{
+	struct lb_pool *pool = fx->pool;
+	uint32_t zero = 0;
+	size_t i;
+	int n;
+
+	memset(pool, 0, sizeof(*pool));
+	for (n = 0; n < SERVICE_BACKENDS; n++) {
+		pool->members[n].ref.index = fixture__backend_index(id, n);
+		pool->members[n].ref.gen = fx->gen[id][n];
+		pool->members[n].weight = n ? b : a;
+	}
+	fx->clean[id] = false;
+	pool->members_n = SERVICE_BACKENDS;
+	pool->slots_n = a + b ? LB_MAGLEV_SLOTS : 0;
+	for (i = 0; i < pool->slots_n; i++)
+		pool->slots[i] = pool->members[i % (a + b) >= a].ref;
+	return bpf_map_update_elem(fx->pools[id], &zero, pool, BPF_ANY) ? -errno : 0;
+}
+
+int fixture__bump_backend(struct fixture *fx, enum service_id id, int n, int back)
+{
+	fx->gen[id][n]++; /* even: free */
+	if (back)
+		fx->gen[id][n]++;
+	fx->clean[id] = false;
+	return write_backend(fx, id, n);
+}
+
+int fixture__set_timeout(struct fixture *fx, enum service_id id, enum ct_state state,
+			 uint32_t seconds)
+{
+	struct lb_service_key key = service_key(id);
+	struct lb_vip vip;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_vips), &key, &vip))
+		return -errno;
+	vip.timeout[state] = seconds * fx->hz;
+	return put(fx->skel->maps.lb_vips, &key, &vip);
+}
+
+static int write_service(struct fixture *fx, enum service_id id)
+{
+	const struct service *service = &services[id];
+	struct lb_service_key key = service_key(id);
+	struct lb_vip vip = { .id = id };
+	int n, err;
+
+	for (n = 0; n < 2 && service->snat[n]; n++)
+		vip.snat[vip.snat_n++] = fixture__local_id(service->snat[n]);
+	for (n = 0; n < SERVICE_BACKENDS; n++) {
+		if (!service->backends[n].ip)
+			continue;
+		fx->gen[id][n] |= 1;
+		if (fx->gen[id][n] == 1)
+			fx->gen[id][n] = 2 * fixture__backend_index(id, n) + 1;
+		err = write_backend(fx, id, n);
+		if (err)
+			return err;
+	}
+	err = put(fx->skel->maps.lb_vips, &key, &vip);
+	if (err || fx->clean[id])
+		return err;
+	err = fixture__set_weights(fx, id, service->backends[0].weight,
+				   service->backends[1].weight);
+	fx->clean[id] = !err;
+	return err;
+}
+
+static int write_locals(struct fixture *fx)
+{
+	uint32_t i;
+	int err;
+
+	for (i = 1; i < LOCALS_N; i++) {
+		struct lb_local local = { .id = i, .flags = locals[i].flags };
+		struct lb_addr addr = addr_of(locals[i].ip);
+
+		err = put(fx->skel->maps.lb_locals, &addr, &local);
+		if (!err)
+			err = put(fx->skel->maps.lb_local_addrs, &i, &addr);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* As attach does: interfaces are counted once they have an entry. */
+static int write_ifaces(struct fixture *fx)
+{
+	struct lb_iface_seen seen[CPUS_MAX] = {};
+	int i, err = 0;
+
+	for (i = 0; i < LAB_IFACES && !err; i++)
+		err = put(fx->skel->maps.lb_iface_packets, &lab_ifindex[i], seen);
+	return err;
+}
+
+static int drop_flows(struct bpf_map *map)
+{
+	int fd = bpf_map__fd(map);
+	struct ct_key key;
+
+	while (!bpf_map_get_next_key(fd, NULL, &key)) {
+		if (bpf_map_delete_elem(fd, &key))
+			return -errno;
+	}
+	return 0;
+}
+
+int fixture__reset(struct fixture *fx)
+{
+	int err, i;
+
+	err = drop_flows(fx->skel->maps.lb_flows);
+	if (!err)
+		err = drop_flows(fx->skel->maps.lb_half_open);
+	if (!err)
+		err = write_locals(fx);
+	if (!err)
+		err = write_ifaces(fx);
+	if (!err)
+		err = fixture__set_ports(fx, PORT_LO, PORT_MID, PORT_HI, 65535);
+	for (i = 0; i < SERVICES && !err; i++)
+		err = write_service(fx, i);
+	return err;
+}
