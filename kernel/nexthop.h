@@ -50,20 +50,21 @@ static __always_inline enum lb_verdict nexthop_fallback(struct lb_pkt *pkt,
 /* Every answer of bpf_fib_lookup(), see bpf-helpers(7) and enum BPF_FIB_LKUP_RET_*. */
 static __noinline enum lb_verdict nexthop_find(struct lb_pkt *pkt, const struct ct_flow *flow)
 {
-	struct bpf_fib_lookup fib = {
-		.family = pkt->family,
-		.l4_protocol = pkt->ip_proto,
-		.sport = pkt->to.sport,
-		.dport = pkt->to.dport,
-		.ifindex = LB_FIB_IFINDEX,
-		.tos = pkt->tos,
-		.ipv4_src = pkt->to.src.w[3],
-		.ipv4_dst = pkt->to.dst.w[3],
-	};
+	struct bpf_fib_lookup fib;
 	int answer;
 
 	if (pkt->ttl <= 1)
 		return lb_drop(LB_DROP_TTL);
+	/* Not by an initializer, which leaves holes that kernels before 6.1 refuse to read. */
+	__builtin_memset(&fib, 0, sizeof(fib));
+	fib.family = pkt->family;
+	fib.l4_protocol = pkt->ip_proto;
+	fib.sport = pkt->to.sport;
+	fib.dport = pkt->to.dport;
+	fib.ifindex = LB_FIB_IFINDEX;
+	fib.tos = pkt->tos;
+	fib.ipv4_src = pkt->to.src.w[3];
+	fib.ipv4_dst = pkt->to.dst.w[3];
 	/* A generic program sees GSO frames, longer than any MTU, that are cut up later. */
 	if (!lb_config.generic)
 		fib.tot_len = pkt->l3_len;

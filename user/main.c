@@ -27,8 +27,7 @@ static const struct command *command_find(const char *name)
 
 static int usage(const char *what, const char *why)
 {
-	fprintf(stderr, "lbctl: %s%s%s; lbctl help lists the commands\n", what ? what : "",
-		what ? ": " : "", why);
+	fprintf(stderr, "lbctl: %s: %s; lbctl help lists the commands\n", what, why);
 	return EXIT_USAGE;
 }
 
@@ -89,9 +88,9 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN); /* a write error instead */
 	unsetenv("POSIXLY_CORRECT"); /* options may stand anywhere */
 	if (options__parse(argc, argv, true, &global_set, 1, &at, &error))
-		return usage(NULL, error.why);
+		return usage("usage", error.why);
 	if (at >= argc && !global.help)
-		return usage(NULL, "no command");
+		return usage("usage", "no command");
 	command = at < argc ? command_find(argv[at]) : &cmd_help;
 	if (!command)
 		return usage(argv[at], "no such command");

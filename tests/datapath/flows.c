@@ -110,6 +110,9 @@ static void evict(struct run *run, enum who whose)
 
 static void reply_half_evicted(struct run *run)
 {
+	struct ct_flow flow;
+	struct ct_key key;
+
 	run__handshake(run);
 	evict(run, BACKEND);
 	say(run, CLIENT, FORWARDED, 0);
@@ -117,6 +120,8 @@ static void reply_half_evicted(struct run *run)
 	run__age(run, 2);
 	say(run, CLIENT, FORWARDED, 0);
 	run__expect_state(run, IN_FLOWS(CT_ESTABLISHED));
+	key = run__reply_key(run);
+	RUN_CHECK(run, fixture__flow_get(run->fx, &key, &flow) && !flow.packets && !flow.bytes);
 	say(run, BACKEND, FORWARDED, 0);
 	run__say(run, BACKEND, FLAG_FIN | FLAG_ACK, 5001, 1001, FORWARDED, 0);
 	run__say(run, CLIENT, FLAG_FIN | FLAG_ACK, 1001, 5002, FORWARDED, 0);

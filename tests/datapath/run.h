@@ -72,9 +72,7 @@ struct scenario {
 	const struct step *steps; /* the last is all zero */
 	void (*body)(struct run *run); /* instead of steps */
 	uint32_t client; /* 0: LAB_CLIENT */
-	unsigned int not_in; /* a variant's bit: not run there, */
-	const char *why;     /* since */
-	bool once;	     /* the body sees to the kinds of checksums itself */
+	bool once;	 /* the body sees to the kinds of checksums itself */
 };
 
 struct table {
@@ -109,6 +107,9 @@ void run__say(struct run *run, enum who who, uint8_t flags, uint32_t seq, uint32
 
 /* SYN, SYN-ACK, ACK */
 void run__handshake(struct run *run);
+
+/* What a frame of the conversation has to become, and by which interface it leaves. */
+enum lab_iface run__translate(struct run *run, const struct frame *frame, struct frame *ret);
 
 /* Both halves of the flow, and that they fit together. */
 void run__expect_state(struct run *run, int state);

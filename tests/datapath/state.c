@@ -218,8 +218,6 @@ static int write_service(struct fixture *fx, enum service_id id)
 		if (!service->backends[n].ip)
 			continue;
 		fx->gen[id][n] |= 1;
-		if (fx->gen[id][n] == 1)
-			fx->gen[id][n] = 2 * fixture__backend_index(id, n) + 1;
 		err = write_backend(fx, id, n);
 		if (err)
 			return err;

@@ -16,6 +16,8 @@
 	X(flows)                                                                                   \
 	X(backends)                                                                                \
 	X(reap)                                                                                    \
+	X(wire)                                                                                    \
+	X(race)                                                                                    \
 	X(model)
 
 #define TABLE_DECLARE(name) extern const struct table name##_table;

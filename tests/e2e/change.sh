@@ -19,7 +19,7 @@ test_changes_under_load() {
 	short=$LAB_PID
 	sleep 1
 	lab_lbctl add-backend "$VIP" "$LAB_B2"
-	lab_until 2 reaches b2 || fail "the added backend gets nothing"
+	lab_until 10 reaches b2 || fail "the added backend gets nothing"
 	for i in 1 5 0 3; do
 		lab_lbctl set-backend "$VIP" "$LAB_B1" --weight "$i"
 		sleep 0.3
@@ -34,7 +34,7 @@ test_changes_under_load() {
 		lab_lbctl attach eth0 --mode "$MODE"
 		sleep 0.2
 	done
-	lab_until 2 reaches b2 || fail "after draining the backend gets nothing"
+	lab_until 10 reaches b2 || fail "after draining the backend gets nothing"
 	kill -0 "$keep" || fail "wrk ended before the changes"
 	wrk_end "$keep" keep
 	wrk_end "$short" short

@@ -89,7 +89,7 @@ test_killed_anywhere() {
 	limit=$(($(command_time) * 3 / 2 + 1))
 	[ "$limit" -lt 9999 ] || limit=9999
 	RANDOM=2 # the same commands every time
-	lab_start client wrk -t1 -c20 -d120s -s "$BENCH/wrk.lua" "http://$LAB_VIP/" >"$LAB_DIR/wrk"
+	lab_start client wrk -t1 -c20 -d120s -s "$BENCH/wrk.lua" "http://$LAB_VIP:80/" >"$LAB_DIR/wrk"
 	load=$LAB_PID
 	before=$(config)
 	for ((i = 0; i < 200; i++)); do

@@ -77,7 +77,7 @@ check() {
 
 # wrk_start FILE SECONDS [OPTION...]: wrk in the background, on the VIP.
 wrk_start() {
-	lab_start client wrk -t2 -c100 -d"$2s" -s "$BENCH/wrk.lua" "${@:3}" "http://$LAB_VIP/" \
+	lab_start client wrk -t2 -c100 -d"$2s" -s "$BENCH/wrk.lua" "${@:3}" "http://$LAB_VIP:80/" \
 		>"$LAB_DIR/$1"
 }
 
