@@ -332,3 +332,21 @@ int balancer__attach(struct balancer *b, const char *iface, enum attach_mode ask
 	say(text);
 	return 0;
 }
+
+void balancer__attach_notes(struct balancer *b)
+{
+	uint32_t noted[16], noted_n = 0, i, j;
+	struct nl_route route;
+
+	for (i = 0; i < LB_MAX_BACKENDS && noted_n < 16; i++) {
+		if (!maps__backend_used(&b->maps, i) ||
+		    nl__route_get(b->nl, &b->maps.backends[i].addr, &route) || !route.oif)
+			continue;
+		for (j = 0; j < noted_n && noted[j] != route.oif; j++)
+			;
+		if (j < noted_n)
+			continue;
+		noted[noted_n++] = route.oif;
+		balancer__note_unattached(b, route.oif);
+	}
+}

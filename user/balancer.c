@@ -372,3 +372,18 @@ int balancer__resolve(struct balancer *b, const struct lb_addr *addr, struct lb_
 	b->note(text);
 	return err;
 }
+
+/* Replies that come in where no program is would go to the host, which knows nothing of them. */
+void balancer__note_unattached(struct balancer *b, uint32_t ifindex)
+{
+	struct lb_iface iface;
+	struct nl_link link;
+	char text[192];
+
+	if (!maps__iface_get(&b->maps, ifindex, &iface) ||
+	    nl__link_get_index(b->nl, ifindex, &link))
+		return;
+	snprintf(text, sizeof(text), "backends answer by %s, where the balancer is not attached; "
+				     "lbctl attach %s", link.name, link.name);
+	b->note(text);
+}

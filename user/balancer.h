@@ -90,6 +90,9 @@ int balancer__refresh_ports(struct balancer *b, struct text_error *error);
  */
 int balancer__resolve(struct balancer *b, const struct lb_addr *addr, struct lb_nexthop *ret);
 
+/* Notes an interface toward backends that the balancer isn't attached to. */
+void balancer__note_unattached(struct balancer *b, uint32_t ifindex);
+
 enum attach_mode {
 	ATTACH_AUTO,
 	ATTACH_NATIVE,
@@ -100,6 +103,8 @@ enum attach_mode {
  * attach.c. say() gets the line that tells mode and reason. flows 0: not given. *ret_new: it was
  * not attached before. check: whether the interface is there, and free or ours.
  */
+/* Of all interfaces of one attach, when they are on. */
+void balancer__attach_notes(struct balancer *b);
 int balancer__links_sync(struct balancer *b, struct text_error *error); /* before the others */
 int balancer__attach_check(struct balancer *b, const char *iface, struct text_error *error);
 int balancer__attach(struct balancer *b, const char *iface, enum attach_mode mode, uint32_t flows,

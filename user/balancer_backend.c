@@ -185,6 +185,7 @@ int balancer__add_backend(struct balancer *b, const struct service *service,
 	};
 	struct lb_nexthop nexthop = {};
 	struct change change;
+	uint32_t attached;
 	int err = change_open(b, service, &change, error);
 
 	if (!err)
@@ -209,6 +210,8 @@ int balancer__add_backend(struct balancer *b, const struct service *service,
 	}
 	if (err)
 		balancer__sync(b);
+	else if (nexthop.ifindex && !maps__iface_next(&b->maps, NULL, &attached))
+		balancer__note_unattached(b, nexthop.ifindex);
 out:
 	free(change.pool);
 	return err;

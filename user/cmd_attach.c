@@ -75,6 +75,8 @@ static int attach_all(struct call *call, struct balancer *b)
 		if (balancer__attach(b, call->operands[i], attach_options.mode,
 				     attach_options.flows, command__say, &is_new[i], &error))
 			status = failed_at(call, i, &error);
+	if (status == EXIT_DONE)
+		balancer__attach_notes(b);
 	if (status == EXIT_DONE || i == 0)
 		return status;
 	for (i -= 2; i >= 0; i--) /* those before the one that failed */

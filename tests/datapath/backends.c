@@ -31,8 +31,8 @@ static void shares(struct run *run)
 {
 	unsigned int first = share_of_first(run, 1000);
 
-	RUN_CHECK(run, run->svc == SVC_WEIGHTED ? first > 700 && first < 800 :
-						  first > 450 && first < 550);
+	RUN_CHECK(run, run->svc == SVC_WEIGHTED ? first > 700 && first < 800
+						: first > 450 && first < 550);
 }
 
 static void all_to_one(struct run *run)

@@ -82,10 +82,9 @@ int fixture__run(struct fixture *fx, const uint8_t *bytes, size_t len, uint32_t 
 {
 	struct xdp_md ctx = { .data_end = len, .ingress_ifindex = ifindex }, ctx_out = {};
 	uint8_t out[4096 + 64];
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = bytes, .data_size_in = len,
-		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &ctx,
-		    .ctx_size_in = sizeof(ctx), .ctx_out = &ctx_out,
-		    .ctx_size_out = sizeof(ctx_out));
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = bytes, .data_size_in = len, .data_out = out,
+		    .data_size_out = sizeof(out), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
+		    .ctx_out = &ctx_out, .ctx_size_out = sizeof(ctx_out));
 
 	if (bpf_prog_test_run_opts(bpf_program__fd(fx->skel->progs.lb_xdp), &opts))
 		return -errno;
@@ -189,8 +188,8 @@ uint64_t fixture__iface_packets(struct fixture *fx, enum lab_iface iface)
 
 static int flows_fd(struct fixture *fx, enum flow_place place)
 {
-	return bpf_map__fd(place == FLOW_ESTABLISHED ? fx->skel->maps.lb_flows :
-						       fx->skel->maps.lb_half_open);
+	return bpf_map__fd(place == FLOW_ESTABLISHED ? fx->skel->maps.lb_flows
+						     : fx->skel->maps.lb_half_open);
 }
 
 enum flow_place fixture__flow_get(struct fixture *fx, const struct ct_key *key, struct ct_flow *ret)

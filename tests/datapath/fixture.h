@@ -24,21 +24,21 @@ enum variant {
 enum service_id {
 	SVC_TCP,
 	SVC_UDP,
-	SVC_ANY,	/* every port of LAB_VIP2 */
+	SVC_ANY, /* every port of LAB_VIP2 */
 	SVC_ANY_UDP,
-	SVC_ANY_80,	/* one port of it apart */
-	SVC_FAR,	/* backend behind the other interface */
-	SVC_EMPTY,	/* no backend */
-	SVC_NO_SNAT,	/* no source address known */
-	SVC_DARK,	/* backend without neighbour entry */
+	SVC_ANY_80,  /* one port of it apart */
+	SVC_FAR,     /* backend behind the other interface */
+	SVC_EMPTY,   /* no backend */
+	SVC_NO_SNAT, /* no source address known */
+	SVC_DARK,    /* backend without neighbour entry */
 	SVC_BLACKHOLE,
 	SVC_UNREACHABLE,
 	SVC_PROHIBIT,
 	SVC_NOWHERE,
-	SVC_LOCAL,	/* the backend is the host itself */
-	SVC_SNATS,	/* two source addresses */
-	SVC_WEIGHTED,	/* 3 : 1 */
-	SVC_SOLO,	/* one backend: all flows compete for its ports */
+	SVC_LOCAL,    /* the backend is the host itself */
+	SVC_SNATS,    /* two source addresses */
+	SVC_WEIGHTED, /* 3 : 1 */
+	SVC_SOLO,     /* one backend: all flows compete for its ports */
 	SVC_SOLO_UDP,
 	SERVICES,
 };
@@ -75,7 +75,7 @@ struct fixture {
 	uint32_t hz;
 	int cpus;
 	uint32_t gen[SERVICES][SERVICE_BACKENDS];
-	int pools[SERVICES]; /* inner maps */
+	int pools[SERVICES];  /* inner maps */
 	bool clean[SERVICES]; /* pool as at the start */
 	uint16_t ports[4];    /* lo, hi, lo, hi */
 	struct lb_pool *pool; /* scratch */
@@ -138,7 +138,8 @@ enum flow_place {
 	FLOW_ESTABLISHED,
 };
 
-enum flow_place fixture__flow_get(struct fixture *fx, const struct ct_key *key, struct ct_flow *ret);
+enum flow_place fixture__flow_get(struct fixture *fx, const struct ct_key *key,
+				  struct ct_flow *ret);
 int fixture__flow_set(struct fixture *fx, const struct ct_key *key, const struct ct_flow *flow);
 int fixture__flow_delete(struct fixture *fx, const struct ct_key *key);
 int fixture__flows_n(struct fixture *fx);

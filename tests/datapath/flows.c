@@ -19,8 +19,8 @@ static void idle(struct run *run, uint32_t seconds, uint64_t expired, enum who w
 
 	run__age(run, seconds);
 	say(run, who, expect, drop);
-	RUN_CHECK(run, run__counters(run).totals.flows_expired - before.totals.flows_expired ==
-			       expired);
+	RUN_CHECK(run,
+		  run__counters(run).totals.flows_expired - before.totals.flows_expired == expired);
 }
 
 static void tcp_expires(struct run *run)
@@ -208,8 +208,8 @@ static void counted(struct run *run)
 	int n;
 
 	for (n = 0; n < 2; n++)
-		count_before[n] = fixture__backend_count(
-			run->fx, fixture__backend_index(run->svc, n));
+		count_before[n] =
+			fixture__backend_count(run->fx, fixture__backend_index(run->svc, n));
 	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
 	frame = run__from_backend(run, FLAG_SYN | FLAG_ACK, 5000, 1001);
 	frame.tcp_options = 20;

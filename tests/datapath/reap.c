@@ -83,8 +83,8 @@ static void many(struct run *run)
 	RUN_CHECK(run, fixture__reap(run->fx, LB_REAP_FORCE, keys, 0) == 0);
 	RUN_CHECK(run, fixture__reap(run->fx, LB_REAP_FORCE, keys, 4) == 2);
 	RUN_CHECK(run, fixture__flows_n(run->fx) == LB_REAP_MAX - 4);
-	RUN_CHECK(run, fixture__reap(run->fx, LB_REAP_FORCE, keys, LB_REAP_MAX) ==
-			       LB_REAP_MAX / 2 - 2);
+	RUN_CHECK(run,
+		  fixture__reap(run->fx, LB_REAP_FORCE, keys, LB_REAP_MAX) == LB_REAP_MAX / 2 - 2);
 	RUN_CHECK(run, fixture__flows_n(run->fx) == 0);
 }
 

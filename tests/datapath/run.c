@@ -152,8 +152,8 @@ static void learn(struct run *run, const uint8_t *bytes)
 	run->backend_n = n;
 	if (!port_in_range(run, run->snat_port))
 		run__fail(run, "source port %u is not of our ranges", run->snat_port);
-	if (service->snat[0] ? run->snat != service->snat[0] && run->snat != service->snat[1] :
-			       run->snat != LAB_HOST && run->snat != LAB_FAR_HOST)
+	if (service->snat[0] ? run->snat != service->snat[0] && run->snat != service->snat[1]
+			     : run->snat != LAB_HOST && run->snat != LAB_FAR_HOST)
 		run__fail(run, "source address %08x is not of the service", run->snat);
 	run->learnt = true;
 }
@@ -304,8 +304,8 @@ static enum lab_iface iface_of(struct run *run, enum who who)
 void run__say(struct run *run, enum who who, uint8_t flags, uint32_t seq, uint32_t ack,
 	      enum expect expect, int drop)
 {
-	struct frame frame = who == CLIENT ? run__from_client(run, flags, seq, ack) :
-					     run__from_backend(run, flags, seq, ack);
+	struct frame frame = who == CLIENT ? run__from_client(run, flags, seq, ack)
+					   : run__from_backend(run, flags, seq, ack);
 
 	run__send(run, &frame, iface_of(run, who), expect, drop);
 }
@@ -409,9 +409,9 @@ static void run_steps(struct run *run, const struct step *step)
 		if (step->act)
 			step->act(run);
 		if (step->who != NOBODY) {
-			frame = step->who == CLIENT ?
-					run__from_client(run, step->flags, step->seq, step->ack) :
-					run__from_backend(run, step->flags, step->seq, step->ack);
+			frame = step->who == CLIENT
+					? run__from_client(run, step->flags, step->seq, step->ack)
+					: run__from_backend(run, step->flags, step->seq, step->ack);
 			frame.payload = step->payload;
 			if (step->change)
 				step->change(&frame);
@@ -434,7 +434,8 @@ static int run_scenario(const struct table *table, const struct scenario *scenar
 		.name = scenario->name,
 		.csum = csum,
 	};
-	run__talk(&run, scenario->svc, scenario->client ? scenario->client : LAB_CLIENT, CLIENT_PORT);
+	run__talk(&run, scenario->svc, scenario->client ? scenario->client : LAB_CLIENT,
+		  CLIENT_PORT);
 	if (err)
 		run__fail(&run, "the maps could not be written: %s", strerror(-err));
 	else if (scenario->body)

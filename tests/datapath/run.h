@@ -61,7 +61,7 @@ struct step {
 	uint32_t seq;
 	uint32_t ack;
 	uint16_t payload;
-	int state; /* 0: not looked at */
+	int state;		      /* 0: not looked at */
 	void (*act)(struct run *run); /* before the packet */
 	void (*change)(struct frame *frame);
 };
@@ -69,10 +69,10 @@ struct step {
 struct scenario {
 	const char *name;
 	enum service_id svc;
-	const struct step *steps; /* the last is all zero */
+	const struct step *steps;      /* the last is all zero */
 	void (*body)(struct run *run); /* instead of steps */
-	uint32_t client; /* 0: LAB_CLIENT */
-	bool once;	 /* the body sees to the kinds of checksums itself */
+	uint32_t client;	       /* 0: LAB_CLIENT */
+	bool once;		       /* the body sees to the kinds of checksums itself */
 };
 
 struct table {
@@ -123,10 +123,10 @@ void run__age(struct run *run, uint32_t seconds);
 /* Counter of the program, by difference: takes a copy to look back to. */
 struct counters run__counters(struct run *run);
 
-#define RUN_CHECK(run, condition)                                                                  \
-	do {                                                                                       \
-		if (!(run)->failed && !(condition))                                                \
-			run__fail(run, "%s:%d: not so: %s", __FILE__, __LINE__, #condition);       \
+#define RUN_CHECK(run, condition)                                                            \
+	do {                                                                                 \
+		if (!(run)->failed && !(condition))                                          \
+			run__fail(run, "%s:%d: not so: %s", __FILE__, __LINE__, #condition); \
 	} while (0)
 
 #endif

@@ -12,9 +12,9 @@
 #include "frame.h"
 #include "lb.skel.h"
 
-#define HOST_TCP(number, ...)                                                                      \
-	{                                                                                          \
-		.vip = LAB_HOST, .port = number, .proto = TCP, __VA_ARGS__                         \
+#define HOST_TCP(number, ...)                                              \
+	{                                                                  \
+		.vip = LAB_HOST, .port = number, .proto = TCP, __VA_ARGS__ \
 	}
 
 const struct service services[SERVICES] = {
@@ -41,8 +41,8 @@ const struct service services[SERVICES] = {
 	[SVC_LOCAL] = HOST_TCP(89, .backends = { { LAB_HOST, 8089, 1 } }),
 	[SVC_SNATS] = HOST_TCP(90, .snat = { LAB_SNAT_A, LAB_SNAT_B },
 			       .backends = { { LAB_BACKEND_A, 90, 1 } }),
-	[SVC_WEIGHTED] = HOST_TCP(91, .backends = { { LAB_BACKEND_A, 91, 3 },
-						    { LAB_BACKEND_B, 91, 1 } }),
+	[SVC_WEIGHTED] =
+		HOST_TCP(91, .backends = { { LAB_BACKEND_A, 91, 3 }, { LAB_BACKEND_B, 91, 1 } }),
 	[SVC_SOLO] = HOST_TCP(92, .backends = { { LAB_BACKEND_A, 92, 1 } }),
 	[SVC_SOLO_UDP] = { .vip = LAB_HOST,
 			   .port = 92,

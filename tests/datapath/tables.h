@@ -5,26 +5,26 @@
 
 #include "run.h"
 
-#define TABLES(X)                                                                                  \
-	X(tcp)                                                                                     \
-	X(udp)                                                                                     \
-	X(host)                                                                                    \
-	X(validate)                                                                                \
-	X(checksum)                                                                                \
-	X(nexthop)                                                                                 \
-	X(ports)                                                                                   \
-	X(flows)                                                                                   \
-	X(backends)                                                                                \
-	X(reap)                                                                                    \
-	X(wire)                                                                                    \
-	X(race)                                                                                    \
+#define TABLES(X)   \
+	X(tcp)      \
+	X(udp)      \
+	X(host)     \
+	X(validate) \
+	X(checksum) \
+	X(nexthop)  \
+	X(ports)    \
+	X(flows)    \
+	X(backends) \
+	X(reap)     \
+	X(wire)     \
+	X(race)     \
 	X(model)
 
 #define TABLE_DECLARE(name) extern const struct table name##_table;
 TABLES(TABLE_DECLARE)
 #undef TABLE_DECLARE
 
-#define TABLE(name, list)                                                                          \
+#define TABLE(name, list) \
 	const struct table name##_table = { #name, list, sizeof(list) / sizeof(*(list)) }
 
 #endif

@@ -8,15 +8,19 @@
 #define RST FLAG_RST
 #define PSH FLAG_PSH
 
-#define HANDSHAKE                                                                                  \
-	{ CLIENT, SYN, .seq = 100, .state = IN_HALF_OPEN(CT_SYN) },                                \
-	{ BACKEND, SYN | ACK, .seq = 500, .ack = 101, .state = IN_HALF_OPEN(CT_SYN) },             \
-	{ CLIENT, ACK, .seq = 101, .ack = 501, .state = IN_FLOWS(CT_ESTABLISHED) }
+#define HANDSHAKE                                                                              \
+	{ CLIENT, SYN, .seq = 100, .state = IN_HALF_OPEN(CT_SYN) },                            \
+		{ BACKEND, SYN | ACK, .seq = 500, .ack = 101, .state = IN_HALF_OPEN(CT_SYN) }, \
+	{                                                                                      \
+		CLIENT, ACK, .seq = 101, .ack = 501, .state = IN_FLOWS(CT_ESTABLISHED)         \
+	}
 
-#define CLOSE                                                                                      \
-	{ CLIENT, FIN | ACK, .seq = 101, .ack = 501, .state = IN_FLOWS(CT_FIN) },                  \
-	{ BACKEND, FIN | ACK, .seq = 501, .ack = 102, .state = IN_FLOWS(CT_CLOSED) },              \
-	{ CLIENT, ACK, .seq = 102, .ack = 502, .state = IN_FLOWS(CT_CLOSED) }
+#define CLOSE                                                                                 \
+	{ CLIENT, FIN | ACK, .seq = 101, .ack = 501, .state = IN_FLOWS(CT_FIN) },             \
+		{ BACKEND, FIN | ACK, .seq = 501, .ack = 102, .state = IN_FLOWS(CT_CLOSED) }, \
+	{                                                                                     \
+		CLIENT, ACK, .seq = 102, .ack = 502, .state = IN_FLOWS(CT_CLOSED)             \
+	}
 
 static const struct step whole_connection[] = {
 	HANDSHAKE,
@@ -152,7 +156,10 @@ static const struct step syn_on_established[] = {
 	{},
 };
 
-#define OPENS_NOTHING(bits) { CLIENT, bits, DROPPED, LB_DROP_TCP_FLAGS, .ack = 77 }
+#define OPENS_NOTHING(bits)                                         \
+	{                                                           \
+		CLIENT, bits, DROPPED, LB_DROP_TCP_FLAGS, .ack = 77 \
+	}
 
 static const struct step opens_nothing[] = {
 	OPENS_NOTHING(0),
@@ -229,9 +236,10 @@ static const struct scenario scenarios[] = {
 	{ "a whole connection", SVC_TCP, .steps = whole_connection },
 	{ "a whole connection, client behind a router", SVC_TCP, .steps = whole_connection,
 	  .client = LAB_REMOTE },
-	{ "a whole connection, backend behind the other interface", SVC_FAR, .steps = whole_connection },
-	{ "a whole connection, client behind the other interface", SVC_TCP, .steps = whole_connection,
-	  .client = LAB_FAR_CLIENT },
+	{ "a whole connection, backend behind the other interface", SVC_FAR,
+	  .steps = whole_connection },
+	{ "a whole connection, client behind the other interface", SVC_TCP,
+	  .steps = whole_connection, .client = LAB_FAR_CLIENT },
 	{ "a whole connection, both behind the other interface", SVC_FAR, .steps = whole_connection,
 	  .client = LAB_FAR_CLIENT },
 	{ "a whole connection, client without neighbour entry", SVC_TCP, .steps = whole_connection,

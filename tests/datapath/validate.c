@@ -47,7 +47,8 @@ static void total_length_of(struct run *run, struct frame frame, int header_len)
 
 	for (frame.tot_len = 0; frame.tot_len < IP_LEN + header_len; frame.tot_len++)
 		malformed(run, &frame);
-	/* Shorter than the frame: the rest is padding; but UDP's own length is part of its words. */
+	/* Shorter than the frame: the rest is padding; but UDP's own length is part of its words.
+	 */
 	for (; frame.tot_len <= real; frame.tot_len++) {
 		frame.udp_len = frame.tot_len - IP_LEN;
 		if (run->csum == CSUM_COMPLETE || frame.tot_len == real)
@@ -78,8 +79,7 @@ static void total_length_udp(struct run *run)
 /* The frame ends early; with the total length of before, and with one that fits. */
 static void truncated_at(struct run *run, struct frame frame, int header_len)
 {
-	for (frame.cut = ETH_LEN + IP_LEN; frame.cut < ETH_LEN + IP_LEN + header_len;
-	     frame.cut++) {
+	for (frame.cut = ETH_LEN + IP_LEN; frame.cut < ETH_LEN + IP_LEN + header_len; frame.cut++) {
 		frame.tot_len = -1;
 		malformed(run, &frame);
 		frame.tot_len = frame.cut - ETH_LEN;

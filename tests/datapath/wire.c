@@ -38,8 +38,7 @@ static int sockets[LAB_IFACES];
 static void attach_clsact(struct run *run, uint32_t ifindex)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts,
-		    .prog_fd = bpf_program__fd(run->fx->skel->progs.lb_clsact));
+	LIBBPF_OPTS(bpf_tc_opts, opts, .prog_fd = bpf_program__fd(run->fx->skel->progs.lb_clsact));
 
 	RUN_CHECK(run, !bpf_tc_hook_create(&hook));
 	RUN_CHECK(run, !bpf_tc_attach(&hook, &opts));
@@ -110,8 +109,8 @@ static int receive(int fd, struct wire_frame *ret)
 		len = recv(fd, ret, sizeof(*ret), 0);
 		if (len < 0)
 			return -errno;
-	} while (len < (ssize_t)sizeof(ret->about) + ETH_LEN + IP_LEN ||
-		 ret->bytes[12] != 0x08 || ret->bytes[13] != 0x00);
+	} while (len < (ssize_t)sizeof(ret->about) + ETH_LEN + IP_LEN || ret->bytes[12] != 0x08 ||
+		 ret->bytes[13] != 0x00);
 	return len - sizeof(ret->about);
 }
 
@@ -198,8 +197,8 @@ static void clsact_leaves_others(struct run *run)
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = bytes);
 
 	opts.data_size_in = frame__build(&frame, bytes);
-	RUN_CHECK(run, !bpf_prog_test_run_opts(bpf_program__fd(run->fx->skel->progs.lb_clsact),
-					       &opts));
+	RUN_CHECK(run,
+		  !bpf_prog_test_run_opts(bpf_program__fd(run->fx->skel->progs.lb_clsact), &opts));
 	RUN_CHECK(run, opts.retval == (uint32_t)-1); /* TC_ACT_UNSPEC: the next filter's */
 }
 
