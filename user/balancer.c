@@ -255,6 +255,21 @@ static int sync_vip(const struct lb_service_key *key, const struct lb_vip *vip, 
 	return 0;
 }
 
+/* The kernel need not keep resolving a removed backend's neighbour, unless it is another's too. */
+static void sync_neighbour(struct sync *sync, const struct lb_addr *addr)
+{
+	struct maps *maps = &sync->b->maps;
+	struct nl_route route;
+	uint32_t i;
+
+	if (!sync->b->nl || nl__route_get(sync->b->nl, addr, &route) || route.has_gateway)
+		return; /* a gateway serves others, too */
+	for (i = 0; i < LB_MAX_BACKENDS; i++)
+		if (maps__backend_used(maps, i) && lb_addr__equal(&maps->backends[i].addr, addr))
+			return;
+	nl__neigh_unmanage(sync->b->nl, route.oif, addr);
+}
+
 static int sync_flow(const struct flow *flow, void *arg)
 {
 	struct sync *sync = arg;
@@ -308,6 +323,7 @@ int balancer__sync(struct balancer *b)
 			continue;
 		maps__backend_del(&b->maps, i);
 		maps__backend_port_sync(&b->maps, &b->maps.backends[i]);
+		sync_neighbour(sync, &b->maps.backends[i].addr);
 	}
 	err = sync_locals(sync);
 out:

@@ -167,7 +167,8 @@ static int drain_wait(struct call *call, const struct lb_backend_ref *ref)
 	if (err)
 		text_error__set(&error, "can't count its flows: %s", strerror(-err));
 	else
-		text_error__set(&error, "%llu flows are left; it goes on draining", left.n);
+		text_error__set(&error, "%llu flow%s left; it goes on draining", left.n,
+				left.n == 1 ? " is" : "s are");
 	return call__failed(call, &error);
 }
 

@@ -19,18 +19,24 @@
 
 #include "lb.skel.h"
 
-/* The last lines of what libbpf and the verifier say, for the error message and -v. */
+/* The first warning of libbpf, for the error message; with -v all go to standard error. */
 static char log_tail[256];
+static bool verbose_log;
 
 static int log_keep(enum libbpf_print_level level, const char *format, va_list args)
 {
 	if (level == LIBBPF_DEBUG)
 		return 0;
-	if (getenv("LBCTL_DEBUG"))
+	if (verbose_log)
 		return vfprintf(stderr, format, args);
 	if (level == LIBBPF_WARN && !log_tail[0])
 		vsnprintf(log_tail, sizeof(log_tail), format, args);
 	return 0;
+}
+
+void loader__verbose(bool verbose)
+{
+	verbose_log = verbose;
 }
 
 void loader__quiet(void)

@@ -12,8 +12,9 @@
 #include "lb_abi.h"
 #include "text.h"
 
-/* Keeps libbpf from writing to standard error. */
+/* Keeps libbpf from writing to standard error; verbose: only debug messages. */
 void loader__quiet(void);
+void loader__verbose(bool verbose);
 
 /* Makes what is missing of the maps under dir, all but the flow tables. settings: their first value. */
 int loader__create(const char *dir, const struct lb_settings *settings, struct text_error *error);

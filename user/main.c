@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "loader.h"
 
 const struct command *const commands[] = {
 	&cmd_attach,	  &cmd_detach,	    &cmd_unload,      &cmd_add_vip, &cmd_set_vip,
@@ -70,7 +71,18 @@ static int command_run(const struct command *command, int argc, char **argv,
 		call.operands_n = 0;
 		return call__usage(&call, &error);
 	}
+	loader__verbose(global->verbose);
 	return command->run(&call);
+}
+
+/* What was printed may not have arrived: a full disk, a closed pipe. */
+static int finish(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	if (status == EXIT_DONE)
+		fprintf(stderr, "lbctl: standard output: %s\n", strerror(errno));
+	return status == EXIT_DONE ? EXIT_FAILED : status;
 }
 
 int main(int argc, char **argv)
@@ -97,7 +109,7 @@ int main(int argc, char **argv)
 	if (at >= argc) {
 		struct call call = { .command = command, .global = &global };
 
-		return command->run(&call);
+		return finish(command->run(&call));
 	}
-	return command_run(command, argc - at, argv + at, &global_set, &global);
+	return finish(command_run(command, argc - at, argv + at, &global_set, &global));
 }
