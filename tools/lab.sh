@@ -119,6 +119,9 @@ lab__begin() {
 		lab_in "$name" ip link set lo up
 	done
 	lab_in br ip link add br0 up type bridge
+	# Bridged frames don't go through netfilter, as on any host without br_netfilter.
+	lab_in br sh -c 'for key in /proc/sys/net/bridge/bridge-nf-call-*; do
+		[ ! -e "$key" ] || echo 0 >"$key"; done'
 }
 
 lab__join() {
