@@ -184,7 +184,7 @@ struct ct_flow {
 	__u16 vip;
 	__u8 dir;
 	__u8 phase[2]; /* by ct_dir; each written by packets of its direction only */
-	__u8 half_open; /* 1: in lb_half_open, 0: in lb_flows */
+	__u8 half_open; /* 1: in lb_half_open (or closed), 0: in lb_flows */
 	__u8 partial;	/* this half's first packet had a partial checksum, see rewrite.h */
 	__u8 pad;
 	__u32 expect_ack; /* host order; the number that a client's ACK must have to be promoted */

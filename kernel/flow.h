@@ -174,6 +174,7 @@ static __noinline void flow_step(struct lb_pkt *pkt, const struct ct_key *key, s
 	};
 	struct ct_key peer_key = flow->peer;
 	struct ct_flow *peer;
+	__u32 state;
 
 	if (news.dir == CT_DIR_OUT)
 		news.phase[CT_DIR_OUT] = ct_phase_next(news.phase[CT_DIR_OUT], event);
@@ -190,18 +191,17 @@ static __noinline void flow_step(struct lb_pkt *pkt, const struct ct_key *key, s
 	    news.phase[CT_DIR_OUT] == flow->phase[CT_DIR_OUT] &&
 	    news.expect_ack == flow->expect_ack)
 		return;
-	news.timeout = flow_timeout(flow_vip(key, flow),
-				    ct_state_of(pkt->ip_proto, news.phase[CT_DIR_IN],
-						news.phase[CT_DIR_OUT]));
+	state = ct_state_of(pkt->ip_proto, news.phase[CT_DIR_IN], news.phase[CT_DIR_OUT]);
+	news.timeout = flow_timeout(flow_vip(key, flow), state);
 	peer = flow_peer(key, flow);
 	flow_learn(flow, &news);
 	if (peer)
 		flow_learn(peer, &news);
-	if (!news.open)
+	if (state != CT_CLOSED && state != CT_ESTABLISHED && !news.open)
 		return;
 	if (peer)
-		ct_promote(&peer_key, peer);
-	ct_promote(key, flow);
+		ct_move(&peer_key, peer, state == CT_CLOSED);
+	ct_move(key, flow, state == CT_CLOSED);
 }
 
 /*
@@ -238,7 +238,7 @@ static __noinline enum lb_verdict flow_refresh(struct lb_pkt *pkt, const struct 
 		goto lost;
 	peer = ct_find(&peer_key);
 	if (peer && !flow->half_open)
-		ct_promote(&peer_key, peer);
+		ct_move(&peer_key, peer, 0);
 	return LB_NEXT;
 lost:
 	flow_end(key, flow, 0);
@@ -246,8 +246,8 @@ lost:
 }
 
 /*
- * Accounts a packet to its flow and lets the flow's state follow it. That comes last: a promotion
- * leaves the entry behind.
+ * Accounts a packet to its flow and lets the flow's state follow it. That comes last, since it may
+ * move the entry.
  */
 static __always_inline enum lb_verdict flow_track(struct lb_pkt *pkt, const struct ct_key *key,
 						  struct ct_flow *flow)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The flow table: find, create if absent, promote, remove. Here on two BPF_MAP_TYPE_LRU_HASH:
- * half-open flows can evict only each other, so a flood of SYNs costs no established flow.
+ * The flow table: find, create if absent, move, remove. Here on two BPF_MAP_TYPE_LRU_HASH: lb_flows
+ * for established flows, lb_half_open for those that aren't yet or not any more. These evict only
+ * each other, so neither a flood of SYNs nor of short connections costs an established flow.
  *
  * Memory of an evicted LRU element is used again at once, also while another CPU reads it. So every
  * entry carries the hash of its own key, and whoever copied from an entry checks it afterwards.
@@ -64,21 +65,34 @@ static __always_inline int ct_create(const struct ct_key *key, struct ct_flow *f
 	return 0;
 }
 
-/* Moves a half-open entry among the established. The new is there before the old goes. */
-static __always_inline void ct_promote(const struct ct_key *key, const struct ct_flow *flow)
+/*
+ * Moves an entry to the other table: up when it is established, down when it is closed. The new one
+ * is there before the old goes, so that the key is never free between. Whoever holds a pointer to
+ * the entry holds the old one from here on.
+ */
+static __always_inline void ct_move(const struct ct_key *key, const struct ct_flow *flow,
+				    __u8 half_open)
 {
 	struct lb_scratch *scratch = scratch_get();
 	struct ct_flow *copy;
+	int err;
 
-	if (!scratch || !flow->half_open)
+	if (!scratch || flow->half_open == half_open)
 		return;
-	copy = &scratch->promoted;
+	copy = &scratch->moved;
 	*copy = *flow;
 	if (copy->tag != lb_hash_key(key) || copy->dead)
 		return;
-	copy->half_open = 0;
-	bpf_map_update_elem(&lb_flows, key, copy, BPF_NOEXIST);
-	bpf_map_delete_elem(&lb_half_open, key);
+	copy->half_open = half_open;
+	if (half_open) {
+		err = bpf_map_update_elem(&lb_half_open, key, copy, BPF_NOEXIST);
+		if (!err)
+			bpf_map_delete_elem(&lb_flows, key);
+	} else {
+		err = bpf_map_update_elem(&lb_flows, key, copy, BPF_NOEXIST);
+		if (!err || err == -EEXIST)
+			bpf_map_delete_elem(&lb_half_open, key);
+	}
 }
 
 /*

@@ -105,7 +105,7 @@ struct lb_scratch {
 	struct lb_snat_space space;
 	struct ct_key reply;	/* key of the reply half */
 	struct ct_flow half;	/* value of either half */
-	struct ct_flow promoted;
+	struct ct_flow moved;	/* between the tables */
 };
 
 struct {

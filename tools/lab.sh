@@ -120,6 +120,7 @@ lab__begin() {
 	done
 	lab_in br ip link add br0 up type bridge
 	# Bridged frames don't go through netfilter, as on any host without br_netfilter.
+	# shellcheck disable=SC2016
 	lab_in br sh -c 'for key in /proc/sys/net/bridge/bridge-nf-call-*; do
 		[ ! -e "$key" ] || echo 0 >"$key"; done'
 }

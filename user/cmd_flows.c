@@ -136,7 +136,7 @@ static int count_flow(const struct flow *flow, void *arg)
 
 	count->all++;
 	count->live += !flow->expired;
-	count->half_open += !flow->expired && flow->half_open;
+	count->half_open += !flow->expired && flow->half_open && flow->state != CT_CLOSED;
 	return 0;
 }
 

@@ -217,13 +217,11 @@ static int prog_pin(const char *dir, const struct bpf_program *prog, const char 
 	return err;
 }
 
-/* Entries: two halves a flow; half-open ones have a table of a quarter of that beside. */
+/* Entries: two halves a flow; the table of half-open and closed ones has half of that beside. */
 static void flow_tables_size(struct lb_bpf *skel, uint32_t flows)
 {
-	uint32_t half_open = flows / 2;
-
 	bpf_map__set_max_entries(skel->maps.lb_flows, 2 * flows);
-	bpf_map__set_max_entries(skel->maps.lb_half_open, half_open < 4096 ? 4096 : half_open);
+	bpf_map__set_max_entries(skel->maps.lb_half_open, flows);
 }
 
 int loader__load(const char *dir, enum lb_mode mode, bool clsact, uint32_t flows,

@@ -125,7 +125,7 @@ static void reply_half_evicted(struct run *run)
 	say(run, BACKEND, FORWARDED, 0);
 	run__say(run, BACKEND, FLAG_FIN | FLAG_ACK, 5001, 1001, FORWARDED, 0);
 	run__say(run, CLIENT, FLAG_FIN | FLAG_ACK, 1001, 5002, FORWARDED, 0);
-	run__expect_state(run, IN_FLOWS(CT_CLOSED));
+	run__expect_state(run, IN_HALF_OPEN(CT_CLOSED));
 }
 
 static void clients_half_evicted(struct run *run)
@@ -137,7 +137,7 @@ static void clients_half_evicted(struct run *run)
 	run__expect_state(run, IN_FLOWS(CT_ESTABLISHED));
 	say(run, CLIENT, FORWARDED, 0);
 	run__say(run, CLIENT, FLAG_RST, 1001, 0, FORWARDED, 0);
-	run__expect_state(run, IN_FLOWS(CT_CLOSED));
+	run__expect_state(run, IN_HALF_OPEN(CT_CLOSED));
 }
 
 static void evicted_while_half_open(struct run *run)

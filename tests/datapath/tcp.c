@@ -17,9 +17,9 @@
 
 #define CLOSE                                                                                 \
 	{ CLIENT, FIN | ACK, .seq = 101, .ack = 501, .state = IN_FLOWS(CT_FIN) },             \
-		{ BACKEND, FIN | ACK, .seq = 501, .ack = 102, .state = IN_FLOWS(CT_CLOSED) }, \
+		{ BACKEND, FIN | ACK, .seq = 501, .ack = 102, .state = IN_HALF_OPEN(CT_CLOSED) }, \
 	{                                                                                     \
-		CLIENT, ACK, .seq = 102, .ack = 502, .state = IN_FLOWS(CT_CLOSED)             \
+		CLIENT, ACK, .seq = 102, .ack = 502, .state = IN_HALF_OPEN(CT_CLOSED)             \
 	}
 
 static const struct step whole_connection[] = {
@@ -36,8 +36,8 @@ static const struct step backend_closes_first[] = {
 	HANDSHAKE,
 	{ BACKEND, FIN | ACK, .seq = 501, .ack = 101, .state = IN_FLOWS(CT_FIN) },
 	{ CLIENT, ACK, .seq = 101, .ack = 502, .payload = 5, .state = IN_FLOWS(CT_FIN) },
-	{ CLIENT, FIN | ACK, .seq = 106, .ack = 502, .state = IN_FLOWS(CT_CLOSED) },
-	{ BACKEND, ACK, .seq = 502, .ack = 107, .state = IN_FLOWS(CT_CLOSED) },
+	{ CLIENT, FIN | ACK, .seq = 106, .ack = 502, .state = IN_HALF_OPEN(CT_CLOSED) },
+	{ BACKEND, ACK, .seq = 502, .ack = 107, .state = IN_HALF_OPEN(CT_CLOSED) },
 	{},
 };
 
@@ -100,20 +100,20 @@ static const struct step refused_then_again[] = {
 
 static const struct step reset_by_client[] = {
 	HANDSHAKE,
-	{ CLIENT, RST, .seq = 101, .state = IN_FLOWS(CT_CLOSED) },
+	{ CLIENT, RST, .seq = 101, .state = IN_HALF_OPEN(CT_CLOSED) },
 	{},
 };
 
 static const struct step reset_by_backend[] = {
 	HANDSHAKE,
-	{ BACKEND, RST | ACK, .seq = 501, .ack = 101, .state = IN_FLOWS(CT_CLOSED) },
+	{ BACKEND, RST | ACK, .seq = 501, .ack = 101, .state = IN_HALF_OPEN(CT_CLOSED) },
 	{},
 };
 
 /* Who sent it goes on: it was forged, or late. */
 static const struct step forged_reset[] = {
 	HANDSHAKE,
-	{ CLIENT, RST, .seq = 77777, .state = IN_FLOWS(CT_CLOSED) },
+	{ CLIENT, RST, .seq = 77777, .state = IN_HALF_OPEN(CT_CLOSED) },
 	{ CLIENT, ACK, .seq = 101, .ack = 501, .payload = 9, .state = IN_FLOWS(CT_ESTABLISHED) },
 	{},
 };
@@ -132,9 +132,9 @@ static const struct step challenge[] = {
 static const struct step syn_on_closed[] = {
 	HANDSHAKE,
 	CLOSE,
-	{ CLIENT, SYN, .seq = 3000, .state = IN_FLOWS(CT_SYN) }, /* backend and port stay */
-	{ BACKEND, SYN | ACK, .seq = 4000, .ack = 3001, .state = IN_FLOWS(CT_SYN) },
-	{ CLIENT, ACK, .seq = 3001, .ack = 501, .state = IN_FLOWS(CT_SYN) }, /* the old number */
+	{ CLIENT, SYN, .seq = 3000, .state = IN_HALF_OPEN(CT_SYN) }, /* backend and port stay */
+	{ BACKEND, SYN | ACK, .seq = 4000, .ack = 3001, .state = IN_HALF_OPEN(CT_SYN) },
+	{ CLIENT, ACK, .seq = 3001, .ack = 501, .state = IN_HALF_OPEN(CT_SYN) }, /* the old number */
 	{ CLIENT, ACK, .seq = 3001, .ack = 4001, .state = IN_FLOWS(CT_ESTABLISHED) },
 	{},
 };

@@ -25,6 +25,28 @@ test_short_connections() {
 	in_share "$(jq .backends.b1 <<<"$out")" "$(jq .backends.b2 <<<"$out")" 47 53
 }
 
+# Three times as many short connections as the table holds flows leave an idle one alone.
+test_idle_connection_outlives_short_ones() {
+	local load
+	lab_up
+	lab_nginx b1
+	lab_nginx b2
+	lab_lbctl attach eth0 --flows 4096
+	vip_up
+	load=$(lab_cc bench/conn_load.c)
+	lab_in client bash -euc '
+		request() {
+			printf "GET / HTTP/1.1\r\nHost: idle\r\n\r\n" >&3
+			read -r -t 5 -u 3 status
+			while read -r -t 1 -u 3 line && [ "${line#b[12]}" = "$line" ]; do :; done
+			[[ $status == *" 200 "* ]]
+		}
+		exec 3<>"/dev/tcp/$1/80"
+		request
+		"$2" "$1" 80 12000 100
+		request' idle "$LAB_VIP" "$load" >"$LAB_DIR/idle" || fail "the idle connection is gone"
+}
+
 # The proof: every packet of every connection at one backend.
 in_both_modes session_consistency
 test_session_consistency() {
