@@ -69,6 +69,7 @@ enum ct_state {
 	CT_UDP_NEW,
 	CT_UDP_ASSURED,
 	CT_STATES,
+	CT_STATES_MAX = 8, /* arrays are indexed through a mask, which every verifier understands */
 };
 
 /* Value of lb_vips. Replaced whole, so a packet sees either the old or the new. */
@@ -80,7 +81,7 @@ struct lb_vip {
 	__u8 snat_n; /* 0: each backend's own, chosen by its route */
 	__u8 pad[2];
 	__u16 snat[LB_SNAT_MAX];   /* local ids */
-	__u32 timeout[CT_STATES]; /* jiffies; 0: that of lb_settings */
+	__u32 timeout[CT_STATES_MAX]; /* jiffies; 0: that of lb_settings */
 };
 
 /* A backend as a Maglev slot and a flow name it. A removed backend's generation is gone for good. */
@@ -221,7 +222,7 @@ struct lb_settings {
 	__u32 layout;
 	__u32 flows; /* capacity asked for at the first attach; 0: none yet */
 	struct lb_port_range ports[LB_PORT_RANGES]; /* source ports of fullnat */
-	__u32 timeout[CT_STATES]; /* jiffies */
+	__u32 timeout[CT_STATES_MAX]; /* jiffies */
 	__u64 netns;		  /* inode of the network namespace; 0: not attached yet */
 	__s32 lo_forwarding;	  /* value found before attach; -1: not touched */
 	__u32 dirty; /* 1: a change has begun; found so by the next lbctl, it was cut short */
@@ -287,11 +288,11 @@ struct lb_config {
 #define LB_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " layout")
 
 LB_ASSERT_SIZE(lb_service_key, 20);
-LB_ASSERT_SIZE(lb_vip, 48);
+LB_ASSERT_SIZE(lb_vip, 56);
 LB_ASSERT_SIZE(lb_pool_member, 16);
 LB_ASSERT_SIZE(lb_backend, 40);
 LB_ASSERT_SIZE(ct_key, 24);
 LB_ASSERT_SIZE(ct_flow, 104);
-LB_ASSERT_SIZE(lb_settings, 56);
+LB_ASSERT_SIZE(lb_settings, 64);
 
 #endif

@@ -46,11 +46,9 @@ static __always_inline __u32 flow_timeout(const struct lb_vip *vip, __u32 state)
 	__u32 zero = 0;
 	struct lb_settings *settings = bpf_map_lookup_elem(&lb_settings, &zero);
 
-	if (state >= CT_STATES || !settings)
-		return 60 * lb_config.hz;
-	if (vip && vip->timeout[state])
-		return vip->timeout[state];
-	return settings->timeout[state];
+	if (vip && vip->timeout[state & (CT_STATES_MAX - 1)])
+		return vip->timeout[state & (CT_STATES_MAX - 1)];
+	return settings ? settings->timeout[state & (CT_STATES_MAX - 1)] : 60 * lb_config.hz;
 }
 
 /* Ends both halves. */

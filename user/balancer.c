@@ -175,9 +175,10 @@ int balancer__open_locked(struct balancer *b, const char *dir, bool create,
 	b->note = note;
 	err = host__lock(dir, lock_waiting, &waiting, &b->lock);
 	if (err) {
-		text_error__set(error, "%s", err == -EBUSY ?
-				"another lbctl holds the lock for over 10 s; try again" :
-				strerror(-err));
+		if (err == -EBUSY)
+			text_error__set(error, "another lbctl holds the lock for over 10 s; try again");
+		else
+			text_error__set(error, "can't take the lock in /run/lbctl: %s", strerror(-err));
 		return err;
 	}
 	err = maps__open(dir, &b->maps, &layout);
