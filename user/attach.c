@@ -156,40 +156,72 @@ static void forget_ifaces(struct balancer *b)
 }
 
 /* clsact first: without it the generic program's packets would enter the host rewritten. */
-static int attach_mode(struct balancer *b, const struct nl_link *link, enum lb_mode mode,
-		       uint32_t flows, bool update, struct text_error *error)
+static int clsact_add(struct balancer *b, const struct nl_link *link, struct lb_iface *iface,
+		      struct text_error *error)
 {
-	struct lb_iface iface = { .mode = mode };
-	struct lb_iface before;
 	bool made = false;
+	int err = loader__clsact_attach(b->dir, link->ifindex, &made);
+
+	iface->clsact |= made;
+	if (err)
+		text_error__set(error, "can't put the clsact filter there: %s; the kernel needs "
+				       "CONFIG_NET_CLS_BPF and CONFIG_NET_SCH_INGRESS",
+				strerror(-err));
+	return err;
+}
+
+/* The kernel takes one mode at a time: the other one's link has to go right before. */
+static int switch_link(struct balancer *b, const struct nl_link *link, enum lb_mode from,
+		       enum lb_mode to)
+{
+	int err = loader__detach(b->dir, link->name);
+
+	if (!err)
+		err = loader__attach(b->dir, link->name, link->ifindex, to, false);
+	if (err) /* as it was; that mode's program is still pinned */
+		loader__attach(b->dir, link->name, link->ifindex, from, false);
+	return err;
+}
+
+/*
+ * What remains of an attempt: the filter only where generic mode is, and the entry of what holds now
+ * (NULL: nothing). tried tells whether the qdisc is ours.
+ */
+static int settle_iface(struct balancer *b, uint32_t ifindex, const struct lb_iface *before,
+			const struct lb_iface *now, const struct lb_iface *tried)
+{
+	struct lb_iface entry = now ? *now : (struct lb_iface){ .mode = LB_MODE_NATIVE };
+	bool was_generic = (before && before->mode == LB_MODE_GENERIC) ||
+			   tried->mode == LB_MODE_GENERIC;
+
+	if (was_generic && entry.mode == LB_MODE_NATIVE) {
+		balancer__clsact_remove(b, ifindex, tried->clsact);
+		entry.clsact = 0;
+	}
+	return now ? maps__iface_put(&b->maps, ifindex, &entry) : maps__iface_del(&b->maps, ifindex);
+}
+
+/* before: the entry of an interface that is ours already, NULL if it isn't. */
+static int attach_mode(struct balancer *b, const struct nl_link *link, enum lb_mode mode,
+		       uint32_t flows, const struct lb_iface *before, struct text_error *error)
+{
+	struct lb_iface iface = { .mode = mode, .clsact = before ? before->clsact : 0 };
 	int err = loader__load(b->dir, mode, true, flows, error);
 
+	if (!err && mode == LB_MODE_GENERIC)
+		err = clsact_add(b, link, &iface, error);
 	if (err)
 		return err;
-	if (mode == LB_MODE_GENERIC) {
-		err = loader__clsact_attach(b->dir, link->ifindex, &made);
-		if (err) {
-			text_error__set(error, "can't put the clsact filter there: %s; the kernel "
-					       "needs CONFIG_NET_CLS_BPF and CONFIG_NET_SCH_INGRESS",
-					strerror(-err));
-			return err;
-		}
-	}
-	iface.clsact = made;
-	if (!maps__iface_get(&b->maps, link->ifindex, &before))
-		iface.clsact |= before.clsact;
 	err = maps__iface_put(&b->maps, link->ifindex, &iface);
-	if (!err)
-		err = loader__attach(b->dir, link->name, link->ifindex, mode, update);
-	if (!err)
-		return 0;
-	text_error__set(error, "the kernel refuses %s mode: %s",
-			mode == LB_MODE_GENERIC ? "generic" : "native", strerror(-err));
-	if (!update) {
-		if (mode == LB_MODE_GENERIC)
-			loader__clsact_detach(link->ifindex, made);
-		maps__iface_del(&b->maps, link->ifindex);
-	}
+	if (!err && before && before->mode != mode)
+		err = switch_link(b, link, before->mode, mode);
+	else if (!err)
+		err = loader__attach(b->dir, link->name, link->ifindex, mode, before);
+	if (err)
+		text_error__set(error, "the kernel refuses %s mode: %s",
+				mode == LB_MODE_GENERIC ? "generic" : "native", strerror(-err));
+	if (settle_iface(b, link->ifindex, before, err ? before : &iface, &iface) && !err)
+		err = -EIO;
 	return err;
 }
 
@@ -221,19 +253,6 @@ static const char *choose_mode(const struct nl_link *link, enum attach_mode mode
 	return *ret == LB_MODE_GENERIC ?
 		       "on veth native mode is slower and needs a cooperating peer" :
 		       "the driver does it";
-}
-
-/* Another mode is another link: the old one goes first, since an interface takes only one. */
-static int clear_other(struct balancer *b, const struct nl_link *link, int own, bool update,
-		       struct text_error *error)
-{
-	struct loader_link pinned;
-
-	if (!own && link->xdp_prog)
-		return refuse_foreign(link, error);
-	if (update || loader__link_get(b->dir, link->name, &pinned))
-		return 0;
-	return balancer__detach_link(b, link->name, &pinned);
 }
 
 static int find_link(struct balancer *b, const char *iface, struct nl_link *ret,
@@ -281,7 +300,8 @@ int balancer__attach_check(struct balancer *b, const char *iface, struct text_er
 int balancer__attach(struct balancer *b, const char *iface, enum attach_mode asked, uint32_t flows,
 		     void (*say)(const char *text), bool *ret_new, struct text_error *error)
 {
-	enum lb_mode before = LB_MODE_NATIVE, mode;
+	enum lb_mode own_mode_was = LB_MODE_NATIVE, mode;
+	struct lb_iface entry = {}, *before = NULL;
 	struct lb_settings settings;
 	struct nl_link link;
 	const char *why;
@@ -291,12 +311,17 @@ int balancer__attach(struct balancer *b, const char *iface, enum attach_mode ask
 	err = find_link(b, iface, &link, error);
 	if (err)
 		return err;
-	own = !own_mode(b, &link, &before);
+	own = !own_mode(b, &link, &own_mode_was);
+	if (!own && link.xdp_prog)
+		return refuse_foreign(&link, error);
+	if (own) {
+		maps__iface_get(&b->maps, link.ifindex, &entry);
+		entry.mode = own_mode_was;
+		before = &entry;
+	}
 	*ret_new = !own;
-	why = choose_mode(&link, asked, own, before, &mode);
+	why = choose_mode(&link, asked, own, own_mode_was, &mode);
 	err = maps__settings(&b->maps, &settings);
-	if (!err)
-		err = clear_other(b, &link, own, own && before == mode, error);
 	if (!err)
 		err = claim_netns(b, &settings, error);
 	if (!err)
@@ -311,12 +336,12 @@ int balancer__attach(struct balancer *b, const char *iface, enum attach_mode ask
 		err = fib_enable(b, &settings, error);
 	if (err)
 		return err;
-	err = attach_mode(b, &link, mode, settings.flows, own && before == mode, error);
+	err = attach_mode(b, &link, mode, settings.flows, before, error);
 	if (err && asked == ATTACH_AUTO && mode == LB_MODE_NATIVE && !own) {
 		snprintf(reason, sizeof(reason), "native was refused: %s", strerror(-err));
 		why = reason;
 		mode = LB_MODE_GENERIC;
-		err = attach_mode(b, &link, mode, settings.flows, false, error);
+		err = attach_mode(b, &link, mode, settings.flows, NULL, error);
 	}
 	if (err)
 		return err;
@@ -326,8 +351,11 @@ int balancer__attach(struct balancer *b, const char *iface, enum attach_mode ask
 	resolve_gateways(b, &link);
 	if (mode == LB_MODE_NATIVE)
 		native_notes(b, &link);
+	if (own && own_mode_was != mode)
+		b->note("the kernel takes one mode at a time: packets that came in during the change met "
+			"this host, which may have reset their connections");
 	snprintf(text, sizeof(text), "%s: %s, %s mode (%s)", link.name,
-		 own && before == mode ? "program replaced" : "attached",
+		 own && own_mode_was == mode ? "program replaced" : "attached",
 		 mode == LB_MODE_NATIVE ? "native" : "generic", why);
 	say(text);
 	return 0;

@@ -260,9 +260,17 @@ static int sync_vip(const struct lb_service_key *key, const struct lb_vip *vip, 
 static void sync_neighbour(struct sync *sync, const struct lb_addr *addr)
 {
 	struct maps *maps = &sync->b->maps;
+	struct lb_settings settings, other;
 	struct nl_route route;
 	uint32_t i;
+	int fd;
 
+	if (maps__settings(maps, &settings))
+		return;
+	if (!maps__other_balancer(settings.netns, maps->fd[MAP_SETTINGS], &other, &fd)) {
+		close(fd);
+		return; /* it may need the same one */
+	}
 	if (!sync->b->nl || nl__route_get(sync->b->nl, addr, &route) || route.has_gateway)
 		return; /* a gateway serves others, too */
 	for (i = 0; i < LB_MAX_BACKENDS; i++)

@@ -113,6 +113,7 @@ int balancer__detach_check(struct balancer *b, const char *iface, struct text_er
 int balancer__detach(struct balancer *b, const char *iface, struct text_error *error);
 int balancer__detach_all(struct balancer *b, struct text_error *error);
 /* detach.c: one pinned link, and the programs that no interface runs. */
+void balancer__clsact_remove(struct balancer *b, uint32_t ifindex, bool made_qdisc);
 int balancer__detach_link(struct balancer *b, const char *iface, const struct loader_link *link);
 void balancer__unpin_unused(struct balancer *b);
 int balancer__unload(const char *dir, void (*note)(const char *text), struct text_error *error);

@@ -9,10 +9,18 @@
 #include "balancer.h"
 #include "host.h"
 
+/* The qdisc goes only if it is ours and nobody else's filter hangs on it. */
+void balancer__clsact_remove(struct balancer *b, uint32_t ifindex, bool made_qdisc)
+{
+	struct nl_clsact clsact;
+	bool last = !nl__clsact_filters(b->nl, ifindex, &clsact) && clsact.filters <= 1;
+
+	loader__clsact_detach(ifindex, made_qdisc && last);
+}
+
 int balancer__detach_link(struct balancer *b, const char *iface, const struct loader_link *link)
 {
 	struct lb_iface kept = {};
-	struct nl_clsact clsact;
 	int err;
 
 	if (link->ifindex)
@@ -20,11 +28,8 @@ int balancer__detach_link(struct balancer *b, const char *iface, const struct lo
 	err = loader__detach(b->dir, iface);
 	if (err || !link->ifindex)
 		return err;
-	if (kept.mode == LB_MODE_GENERIC) {
-		bool last = !nl__clsact_filters(b->nl, link->ifindex, &clsact) && clsact.filters <= 1;
-
-		loader__clsact_detach(link->ifindex, kept.clsact && last);
-	}
+	if (kept.mode == LB_MODE_GENERIC)
+		balancer__clsact_remove(b, link->ifindex, kept.clsact);
 	return maps__iface_del(&b->maps, link->ifindex);
 }
 
