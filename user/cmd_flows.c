@@ -57,13 +57,15 @@ static json_t *flow_row(const struct flow_list *list, const struct flow *flow)
 	char proto[16], from[80], vip[80], to[80];
 	int32_t age = (int32_t)(list->now - flow->in.created);
 
+	if (age < (int32_t)flow->idle) /* two clock readings, a tick apart */
+		age = flow->idle;
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:{s:I, s:I}, s:{s:I, s:I}}",
 			 "proto", text__format_proto(flow->key.ip_proto, proto, sizeof(proto)),
 			 "client", text__format_endpoint(&client, from, sizeof(from)), "vip",
 			 flow_vip_name(list, flow, vip, sizeof(vip)), "backend",
 			 text__format_endpoint(&backend, to, sizeof(to)), "method",
 			 lb_method_names[LB_METHOD_FULLNAT], "state", ct_state_names[flow->state],
-			 "age_ms", to_ms(list, age < 0 ? 0 : age), "idle_ms",
+			 "age_ms", to_ms(list, age), "idle_ms",
 			 to_ms(list, flow->idle), "expires_ms", to_ms(list, left), "packets", "in",
 			 (json_int_t)flow->in.packets, "out", (json_int_t)flow->out.packets, "bytes",
 			 "in", (json_int_t)flow->in.bytes, "out", (json_int_t)flow->out.bytes);

@@ -124,16 +124,22 @@ static int unmanage_each(const struct nl_neigh *neigh, void *arg)
 	return 0;
 }
 
-/* The last balancer of the namespace puts back what the first one found. */
+/*
+ * The last balancer of the namespace puts back what the first one found. This one counts as gone from
+ * here on: the kernel still lists its maps for some milliseconds after the last pin is removed.
+ */
 static void host_restore(struct balancer *b)
 {
 	struct lb_settings settings, other;
-	uint64_t netns;
+	uint64_t netns, of;
 	int fd;
 
 	if (maps__settings(&b->maps, &settings) || host__netns(&netns))
 		return;
-	if (settings.netns != netns)
+	of = settings.netns;
+	settings.netns = 0;
+	maps__settings_put(&b->maps, &settings);
+	if (of != netns)
 		return;
 	if (!maps__other_balancer(netns, b->maps.fd[MAP_SETTINGS], &other, &fd)) {
 		close(fd);
