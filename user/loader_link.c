@@ -73,102 +73,97 @@ int loader__link_get(const char *dir, const char *iface, struct loader_link *ret
 	return 0;
 }
 
+/* The names of all pinned links, taken at once, since what is done with one may rename it. */
+static int pins_each(const char *dir, int (*each)(char *pin, void *arg), void *arg)
+{
+	struct dirent **list;
+	char path[512];
+	int i, n, err = maps__path(dir, "links", NULL, path, sizeof(path));
+
+	if (err)
+		return err;
+	n = scandir(path, &list, NULL, alphasort);
+	if (n < 0)
+		return errno == ENOENT ? 0 : -errno;
+	for (i = 0; i < n; i++) {
+		if (!err && list[i]->d_name[0] != '.')
+			err = each(list[i]->d_name, arg);
+		free(list[i]);
+	}
+	free(list);
+	return err;
+}
+
+struct link_walk {
+	const char *dir;
+	int (*each)(const char *iface, const struct loader_link *link, void *arg);
+	void *arg;
+};
+
+static int walk_link(char *pin, void *arg)
+{
+	struct link_walk *walk = arg;
+	struct loader_link link;
+
+	iface_from_pin(pin);
+	return loader__link_get(walk->dir, pin, &link) ? 0 : walk->each(pin, &link, walk->arg);
+}
+
 int loader__link_each(const char *dir,
 		      int (*each)(const char *iface, const struct loader_link *, void *arg),
 		      void *arg)
 {
-	struct loader_link link;
-	struct dirent *entry;
-	char path[512];
-	int err = maps__path(dir, "links", NULL, path, sizeof(path));
-	DIR *list;
+	struct link_walk walk = { .dir = dir, .each = each, .arg = arg };
 
-	if (err)
-		return err;
-	list = opendir(path);
-	if (!list)
-		return errno == ENOENT ? 0 : -errno;
-	while (!err && (entry = readdir(list))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		iface_from_pin(entry->d_name);
-		if (!loader__link_get(dir, entry->d_name, &link))
-			err = each(entry->d_name, &link, arg);
-	}
-	closedir(list);
-	return err;
+	return pins_each(dir, walk_link, &walk);
 }
+
+struct link_sync {
+	const char *dir;
+	int (*name_of)(uint32_t ifindex, char *ret, size_t size, void *arg);
+	void *arg;
+};
 
 /* The pins under other names first, so that two interfaces may have swapped theirs. */
-static int links_park(const char *dir,
-		      int (*name_of)(uint32_t ifindex, char *ret, size_t size, void *arg), void *arg)
+static int link_park(const char *iface, const struct loader_link *link, void *arg)
 {
 	char from[512], to[512], name[64], parked[64];
-	struct loader_link link;
-	struct dirent *entry;
-	DIR *list;
-	int err = maps__path(dir, "links", NULL, from, sizeof(from));
+	struct link_sync *sync = arg;
 
-	if (err)
-		return err;
-	list = opendir(from);
-	if (!list)
-		return errno == ENOENT ? 0 : -errno;
-	while (!err && (entry = readdir(list))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		iface_from_pin(entry->d_name);
-		if (loader__link_get(dir, entry->d_name, &link) ||
-		    link_path(dir, entry->d_name, from, sizeof(from)))
-			continue;
-		if (!link.ifindex || name_of(link.ifindex, name, sizeof(name), arg)) {
-			unlink(from);
-			continue;
-		}
-		if (!strcmp(name, entry->d_name))
-			continue;
-		snprintf(parked, sizeof(parked), "::%u", link.ifindex); /* no interface's name */
-		if (maps__path(dir, "links", parked, to, sizeof(to)) || rename(from, to))
-			err = -EIO;
+	if (link_path(sync->dir, iface, from, sizeof(from)))
+		return 0;
+	if (!link->ifindex || sync->name_of(link->ifindex, name, sizeof(name), sync->arg)) {
+		unlink(from);
+		return 0;
 	}
-	closedir(list);
-	return err;
+	if (!strcmp(name, iface))
+		return 0;
+	snprintf(parked, sizeof(parked), "::%u", link->ifindex); /* no interface's name */
+	if (maps__path(sync->dir, "links", parked, to, sizeof(to)) || rename(from, to))
+		return -EIO;
+	return 0;
 }
 
-static int links_unpark(const char *dir,
-			int (*name_of)(uint32_t ifindex, char *ret, size_t size, void *arg),
-			void *arg)
+static int link_unpark(char *pin, void *arg)
 {
-	char from[800], to[512], name[64];
-	struct dirent *entry;
-	DIR *list;
-	int err = maps__path(dir, "links", NULL, to, sizeof(to));
+	char from[512], to[512], name[64];
+	struct link_sync *sync = arg;
 
-	if (err)
-		return err;
-	list = opendir(to);
-	if (!list)
-		return errno == ENOENT ? 0 : -errno;
-	while ((entry = readdir(list))) {
-		if (strncmp(entry->d_name, "::", 2))
-			continue;
-		if (name_of(strtoul(entry->d_name + 2, NULL, 10), name, sizeof(name), arg) ||
-		    maps__path(dir, "links", entry->d_name, from, sizeof(from)) ||
-		    link_path(dir, name, to, sizeof(to)))
-			continue;
-		if (rename(from, to))
-			err = -errno;
-	}
-	closedir(list);
-	return err;
+	if (strncmp(pin, "::", 2) ||
+	    sync->name_of(strtoul(pin + 2, NULL, 10), name, sizeof(name), sync->arg) ||
+	    maps__path(sync->dir, "links", pin, from, sizeof(from)) ||
+	    link_path(sync->dir, name, to, sizeof(to)))
+		return 0;
+	return rename(from, to) ? -errno : 0;
 }
 
 int loader__links_sync(const char *dir,
 		       int (*name_of)(uint32_t ifindex, char *ret, size_t size, void *arg), void *arg)
 {
-	int err = links_park(dir, name_of, arg);
+	struct link_sync sync = { .dir = dir, .name_of = name_of, .arg = arg };
+	int err = loader__link_each(dir, link_park, &sync);
 
-	return err ? err : links_unpark(dir, name_of, arg);
+	return err ? err : pins_each(dir, link_unpark, &sync);
 }
 
 static int prog_open(const char *dir, const char *name)
