@@ -116,7 +116,7 @@ static __always_inline int csum_is_partial(struct lb_pkt *pkt, int hint)
 /* The first packet of a half. GRO doesn't merge these, so they tell how packets come this way. */
 static __always_inline int csum_is_first(const struct lb_pkt *pkt, const struct ct_flow *flow)
 {
-	return pkt->ip_proto == IPPROTO_TCP ? pkt->tcp_flags & LB_TCP_SYN : flow->packets <= 1;
+	return pkt->ip_proto == IPPROTO_TCP ? pkt->tcp_flags & LB_TCP_SYN : !flow->packets;
 }
 
 /*
