@@ -85,18 +85,23 @@ haproxy_up() {
 
 haproxy_down() { lab_stop "$PROXY"; }
 
-lbctl_up() {
+# lbctl with a method. Each method is a contender of its own: lbctl is fullnat, the others are named
+# as they are and call these two, with what their backends need around them.
+lbctl__serve() {
 	[ "$MODE" != native ] || lab_native_peers
 	lab_lbctl attach eth0 --mode "$MODE" >/dev/null
-	lab_lbctl add-vip "$LAB_VIP:80/tcp" >/dev/null
+	lab_lbctl add-vip "$LAB_VIP:80/tcp" --method "$1" >/dev/null
 	lab_lbctl add-backend "$LAB_VIP:80/tcp" "$LAB_B1" >/dev/null
 	lab_lbctl add-backend "$LAB_VIP:80/tcp" "$LAB_B2" >/dev/null
 }
 
-lbctl_down() {
+lbctl__end() {
 	lab_lbctl unload >/dev/null
 	[ "$MODE" != native ] || lab_native_peers off
 }
+
+lbctl_up() { lbctl__serve fullnat; }
+lbctl_down() { lbctl__end; }
 
 # A backend at random for every packet, as a well-known tutorial has it. Not a contender: it shows
 # that the proof tells right from wrong.

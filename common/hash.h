@@ -37,14 +37,4 @@ static inline __u64 lb_hash_5tuple(const struct lb_addr *src, __be16 sport,
 	return lb_hash_mix(h, LB_HASH_K2);
 }
 
-/* Tells a flow table's entry from another that took its memory over. */
-static inline __u32 lb_hash_key(const struct ct_key *key)
-{
-	__u64 h = lb_hash_addr(LB_HASH_K1, &key->remote);
-
-	h = lb_hash_mix(h, ((__u64)key->local << 48) | ((__u64)key->ip_proto << 32) |
-				   ((__u32)key->remote_port << 16) | key->local_port);
-	return (__u32)(h >> 32);
-}
-
 #endif

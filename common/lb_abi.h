@@ -8,12 +8,14 @@
 
 #include <linux/types.h>
 
-#define LB_LAYOUT_VERSION 1
+#define LB_LAYOUT_VERSION 2
 
 #define LB_MAX_VIPS	4096
 #define LB_MAX_BACKENDS 16384 /* all VIPs together */
 #define LB_MAX_LOCALS	4096  /* VIP and SNAT addresses */
 #define LB_MAX_IFACES	256
+#define LB_IFACE_SLOTS	1024 /* of lb_iface_stats; a power of two */
+#define LB_WAYS		4096 /* a power of two; 12 bits of ct_flow.way */
 #define LB_POOL_MAX	1024  /* backends of one VIP */
 #define LB_MAGLEV_SLOTS 65537 /* prime; Maglev (NSDI '16) section 3.4 */
 #define LB_SNAT_MAX	8
@@ -24,6 +26,7 @@ struct lb_addr {
 	union {
 		__u8 b[16];
 		__be32 w[4];
+		__u64 q[2]; /* as it lies in memory */
 	};
 };
 
@@ -34,22 +37,30 @@ struct lb_service_key {
 	struct lb_addr addr;
 	__be16 port; /* 0 in lb_vips: every port */
 	__u8 ip_proto;
-	__u8 pad;
+	__u8 pad[5];
 };
 
-/* Addresses that packets for us are sent to: VIPs, and SNAT addresses that replies come back to. */
+/*
+ * An address that packets for us are sent to: a VIP, or a SNAT address that replies come back to.
+ * Element of lb_locals, a hash table of its own: see common/local_table.h.
+ */
 enum lb_local_flags {
 	LB_LOCAL_VIP = 1,
 	LB_LOCAL_SNAT = 2,
+	LB_LOCAL_MORE = 0x8000, /* of the place: a search goes on behind it */
 };
 
 struct lb_local {
-	__u16 id; /* index into lb_local_addrs; 16 bits stand for the address in ct_key */
+	struct lb_addr addr;
+	__u64 ports; /* Bloom filter of the VIPs' ports, see local_port_bit() */
+	__u16 id;    /* index into lb_local_addrs, stands for the address in ct_key; 0: free */
 	__u16 flags;
+	__u32 pad;
 };
 
 enum lb_method {
 	LB_METHOD_FULLNAT,
+	LB_METHOD_IPIP,
 };
 
 enum lb_scheduler {
@@ -74,14 +85,14 @@ enum ct_state {
 
 /* Value of lb_vips. Replaced whole, so a packet sees either the old or the new. */
 struct lb_vip {
-	__u16 id; /* index into lb_pools and lb_vip_stats */
+	__u16 id; /* index into lb_pools, lb_vip_drops and lb_vip_past */
 	__u8 method;
 	__u8 scheduler;
 	__u8 hash;
 	__u8 snat_n; /* 0: each backend's own, chosen by its route */
 	__u8 pad[2];
 	__u16 snat[LB_SNAT_MAX];   /* local ids */
-	__u32 timeout[CT_STATES_MAX]; /* jiffies; 0: that of lb_settings */
+	__u16 timeout[CT_STATES_MAX]; /* ct_timeout_pack(); 0: that of lb_settings */
 };
 
 /* A backend as a Maglev slot and a flow name it. A removed backend's generation is gone for good. */
@@ -123,7 +134,7 @@ struct lb_pool {
 	__u32 pad;
 };
 
-/* Value of lb_backends. Everything but gen is written while no packet can reach it. */
+/* Value of lb_backends, a cache line. Everything but gen is written while no packet can reach it. */
 struct lb_backend {
 	struct lb_addr addr;
 	__be16 port; /* 0: as the packet's (port wildcard VIP) */
@@ -133,6 +144,7 @@ struct lb_backend {
 	__u8 ip_proto;
 	__u8 pad[5];
 	__u64 freed_ns; /* CLOCK_MONOTONIC; indexes are reused oldest first */
+	__u64 pad2[3];
 };
 
 struct lb_nexthop {
@@ -142,17 +154,64 @@ struct lb_nexthop {
 };
 
 /*
+ * An answer of the FIB, kept by each CPU for itself for a second, while lb_settings.fib_generation
+ * stays the same.
+ */
+struct lb_kept {
+	struct lb_nexthop nexthop;
+	__u32 at;	      /* low 32 bits of jiffies */
+	__u32 fib_generation; /* 0: nothing is kept */
+	__u32 owner;	      /* generation of the backend */
+	__u32 mtu;	      /* longest l3 length that it holds for */
+	__u32 outer_sum;      /* of the outer header of a tunnel, without length and TOS */
+	__u32 pad;
+};
+
+struct lb_count {
+	__u64 packets;
+	__u64 bytes;
+};
+
+/* Value of lb_backend_stats, per CPU: all that a packet of an established flow writes or reads. */
+struct lb_backend_stats {
+	struct lb_count carried; /* both directions */
+	struct lb_kept kept;	 /* way to the backend */
+};
+
+/*
+ * Value of lb_ways: an answer of the FIB that flows toward clients share. Written once and never
+ * again, so that a flow may name it by its number.
+ */
+struct lb_way {
+	__u32 state; /* enum lb_way_state */
+	__u32 mtu;
+	struct lb_nexthop nexthop;
+	__u64 pad;
+};
+
+enum lb_way_state {
+	LB_WAY_FREE,
+	LB_WAY_BUSY, /* being written */
+	LB_WAY_READY,
+};
+
+/*
  * Half of a flow, named by where it arrives: remote is who sent the packet, local where it was
  * sent to. A fullnat flow is a pair of halves (client to VIP, backend to SNAT address) and each
  * holds the other's key, which is also what its packets are rewritten to.
  */
 struct ct_key {
 	struct lb_addr remote;
-	__be16 remote_port;
-	__be16 local_port;
-	__u16 local; /* local id */
-	__u8 ip_proto;
-	__u8 pad;
+	union {
+		struct {
+			__be16 remote_port;
+			__be16 local_port;
+			__u16 local; /* local id */
+			__u8 ip_proto;
+			__u8 pad;
+		};
+		__u64 ends; /* all of that, as it lies in memory */
+	};
 };
 
 enum ct_dir {
@@ -170,29 +229,63 @@ enum ct_phase {
 	CT_PHASES,
 };
 
-/* Value of lb_flows and lb_half_open. Times are the low 32 bits of jiffies. */
+/*
+ * A half in the flow table: one cache line, all that its packets need. Both halves of a pair know
+ * the whole flow. Changes of ctl, and who may write what when: common/ct_slot.h. Times are the low
+ * 32 bits of jiffies.
+ */
 struct ct_flow {
-	/* Hash of this half's own key: a reused LRU element shows by it. The first member, so that it
-	 * is overwritten first: who reads others and then finds it unchanged has read the old ones. */
-	__u32 tag;
-	struct ct_key peer;
-	__u32 dead;	 /* 0 or 1; who turns it removes the entry (compare-and-swap) */
+	__u32 ctl;
+	__u32 last_seen; /* of the pair, at most a second old */
+	__u64 ends;	 /* of the own key */
+	struct lb_addr client;
+	union { /* of the other half's key; its address is the client's or the backend's */
+		struct {
+			__be16 peer_local_port;
+			__be16 peer_remote_port;
+		};
+		__be32 peer_ports; /* as they go into the packet */
+	};
+	__u16 peer_local; /* 0: there is no other half */
+	__u16 timeout;	  /* idleness that ends it, ct_timeout_pack() */
+	__u32 gen;	  /* the backend's */
+	__u16 backend;	  /* index */
+	__u8 kind;	  /* ct_kind(): direction, method */
+	__u8 partial;	  /* its first packet had a partial checksum, see rewrite.h */
+	__u32 packets;	  /* see ct_packets() */
+	__u16 packets_high;
+	__u16 way;	  /* to the client, if one is kept: ct_way_make() */
+	__u64 bytes;
+};
+
+/* What only rare packets of a half need. */
+struct ct_cold {
 	__u32 created;
-	__u32 last_seen; /* of the pair, at most CT_REFRESH old */
-	__u32 refreshed; /* when this half last looked at its peer */
-	__u32 timeout;	 /* jiffies of idleness that end it, see ct_expired() */
-	struct lb_backend_ref backend;
-	__u16 vip;
-	__u8 dir;
-	__u8 phase[2]; /* by ct_dir; each written by packets of its direction only */
-	__u8 half_open; /* 1: in lb_half_open (or closed), 0: in lb_flows */
-	__u8 partial;	/* this half's first packet had a partial checksum, see rewrite.h */
-	__u8 pad;
 	__u32 expect_ack; /* host order; the number that a client's ACK must have to be promoted */
 	struct lb_nexthop came_from; /* toward the client while its neighbour is unresolved */
-	__u32 pad2;
-	__u64 packets;
-	__u64 bytes;
+};
+
+/* The flow table is made of one of these two, chosen at the first attach. */
+enum lb_table {
+	LB_TABLE_ASSOC, /* lb_flow_sets and lb_flow_cold */
+	LB_TABLE_LRU,	/* lb_flows and lb_half_open: ct_key -> struct ct_entry */
+};
+
+#define CT_WAYS	      8
+#define CT_HASH_WORDS 5
+
+/* Values of lb_flow_sets and lb_flow_cold. */
+struct ct_set {
+	struct ct_flow ways[CT_WAYS];
+};
+
+struct ct_cold_set {
+	struct ct_cold ways[CT_WAYS];
+};
+
+struct ct_entry {
+	struct ct_flow flow;
+	struct ct_cold cold;
 };
 
 /*
@@ -206,10 +299,16 @@ enum lb_reap_mode {
 	LB_REAP_FORCE,
 };
 
+struct lb_reap_half {
+	struct ct_key key;
+	__u32 slot; /* where it was found: set * CT_WAYS + way */
+	__u32 ctl;  /* with this ctl */
+};
+
 struct lb_reap {
 	__u32 mode;
-	__u32 keys_n;
-	struct ct_key keys[LB_REAP_MAX];
+	__u32 halves_n;
+	struct lb_reap_half halves[LB_REAP_MAX];
 };
 
 struct lb_port_range {
@@ -222,29 +321,22 @@ struct lb_settings {
 	__u32 layout;
 	__u32 flows; /* capacity asked for at the first attach; 0: none yet */
 	struct lb_port_range ports[LB_PORT_RANGES]; /* source ports of fullnat */
-	__u32 timeout[CT_STATES_MAX]; /* jiffies */
+	struct lb_port_range reply_ports[LB_PORT_RANGES]; /* these, and those of earlier flows */
+	__u16 timeout[CT_STATES_MAX]; /* ct_timeout_pack() */
 	__u64 netns;		  /* inode of the network namespace; 0: not attached yet */
+	__u64 seed;		  /* of the flow table's hash */
+	__u32 table;		  /* enum lb_table */
+	__u32 sets;		  /* of LB_TABLE_ASSOC; a power of two */
+	__u32 fib_generation;	  /* never 0; a change makes all that is kept of the FIB void */
+	__u32 pad;
 	__s32 lo_forwarding;	  /* value found before attach; -1: not touched */
 	__u32 dirty; /* 1: a change has begun; found so by the next lbctl, it was cut short */
 };
 
-struct lb_count {
-	__u64 packets;
-	__u64 bytes;
-};
-
-struct lb_vip_stats {
-	struct lb_count carried; /* both directions */
-	__u64 drops;
-};
-
-/* The one value of lb_totals, per CPU. */
+/* The one value of lb_totals, per CPU: rare events. */
 struct lb_totals {
-	struct lb_count seen;
-	__u64 passed;
-	__u64 forwarded;
-	__u64 dropped;
 	__u64 flows_created;
+	__u64 flows_evicted; /* alive when another took their place; LB_TABLE_LRU: not seen */
 	__u64 flows_expired; /* found or collected after their time */
 	__u64 flows_removed; /* replaced, flushed, or their backend gone */
 	__u64 ports_reused;  /* source ports taken again while the backend may hold them in TIME_WAIT */
@@ -252,10 +344,18 @@ struct lb_totals {
 	__u64 resets;	     /* RSTs sent to clients of unknown TCP flows */
 };
 
-/* Value of lb_iface_packets, per CPU. */
-struct lb_iface_seen {
-	__u64 packets;
-	__u64 partial; /* 1: the last first packet of a flow had a partial checksum */
+/*
+ * Value of lb_iface_stats, per CPU: what became of an interface's packets. The sum over all is the
+ * balancer's; an element keeps its counts when its interface goes.
+ */
+struct lb_iface_stats {
+	__u32 ifindex; /* 0: nobody's */
+	__u32 partial; /* 1: the last first packet of a flow had a partial checksum */
+	__u64 passed;
+	__u64 forwarded;
+	__u64 dropped;
+	__u64 bytes;
+	__u64 before; /* packets of earlier users of this element */
 };
 
 /* Value of lb_ifaces. */
@@ -280,19 +380,29 @@ struct lb_meta {
 /* Load-time constants (.rodata of the object): a load per attach mode. */
 struct lb_config {
 	__u32 hz;	    /* jiffies a second */
+	__u32 tick_shift;   /* 2^tick_shift jiffies are at most a second */
+	__u64 factors[CT_HASH_WORDS]; /* ct_hash_factors() */
+	__u32 sets_bits;    /* of LB_TABLE_ASSOC: 2^sets_bits sets */
+	__u8 table;
 	__u8 generic;	    /* packets carry skb metadata: partial checksums, GSO lengths */
 	__u8 clsact_egress; /* redirects leave by the clsact program */
-	__u8 pad[2];
+	__u8 weak_order;    /* the CPU may read out of order, see ct_still() */
 };
 
 #define LB_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " layout")
 
-LB_ASSERT_SIZE(lb_service_key, 20);
-LB_ASSERT_SIZE(lb_vip, 56);
+LB_ASSERT_SIZE(lb_service_key, 24);
+LB_ASSERT_SIZE(lb_local, 32);
+LB_ASSERT_SIZE(lb_vip, 40);
 LB_ASSERT_SIZE(lb_pool_member, 16);
-LB_ASSERT_SIZE(lb_backend, 40);
+LB_ASSERT_SIZE(lb_backend, 64);
+LB_ASSERT_SIZE(lb_kept, 40);
+LB_ASSERT_SIZE(lb_way, 32);
 LB_ASSERT_SIZE(ct_key, 24);
-LB_ASSERT_SIZE(ct_flow, 104);
-LB_ASSERT_SIZE(lb_settings, 64);
+LB_ASSERT_SIZE(ct_flow, 64);
+LB_ASSERT_SIZE(ct_cold, 24);
+LB_ASSERT_SIZE(lb_reap_half, 32);
+LB_ASSERT_SIZE(lb_settings, 80);
+LB_ASSERT_SIZE(lb_config, 56);
 
 #endif

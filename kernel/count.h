@@ -6,6 +6,8 @@
 #include "maps.h"
 #include "pkt.h"
 
+#define COUNT_IFACE_PROBES 4
+
 static __always_inline struct lb_totals *count_totals(void)
 {
 	__u32 zero = 0;
@@ -17,60 +19,53 @@ static __always_inline void count_drop(struct lb_pkt *pkt, __u32 reason)
 {
 	__u64 *drops = bpf_map_lookup_elem(&lb_drops, &reason);
 	__u32 vip = pkt->vip;
-	struct lb_vip_stats *stats;
 
 	if (drops)
 		(*drops)++;
-	if (!pkt->has_vip)
-		return;
-	stats = bpf_map_lookup_elem(&lb_vip_stats, &vip);
-	if (stats)
-		stats->drops++;
+	drops = bpf_map_lookup_elem(&lb_vip_drops, &vip);
+	if (drops && pkt->has_vip)
+		(*drops)++;
 }
 
-/* A packet of a flow, in either direction, that leaves. */
-static __always_inline void count_carried(struct lb_pkt *pkt)
+/* Behind the first probe: interfaces whose numbers are equal modulo the size. */
+static __noinline struct lb_iface_stats *count_iface_search(__u32 ifindex)
 {
-	__u32 backend = pkt->backend;
-	struct lb_count *count = bpf_map_lookup_elem(&lb_backend_stats, &backend);
-	__u32 vip = pkt->vip;
-	struct lb_vip_stats *stats = bpf_map_lookup_elem(&lb_vip_stats, &vip);
+	struct lb_iface_stats *stats;
+	__u32 i, slot, none = 0;
 
-	if (count) {
-		count->packets++;
-		count->bytes += pkt->l3_len;
+	for (i = 1; i < COUNT_IFACE_PROBES; i++) {
+		slot = (ifindex + i) & (LB_IFACE_SLOTS - 1);
+		stats = bpf_map_lookup_elem(&lb_iface_stats, &slot);
+		if (stats && stats->ifindex == ifindex)
+			return stats;
 	}
-	if (stats) {
-		stats->carried.packets++;
-		stats->carried.bytes += pkt->l3_len;
-	}
+	return bpf_map_lookup_elem(&lb_iface_stats, &none);
 }
 
-static __always_inline struct lb_iface_seen *count_iface(const struct lb_pkt *pkt)
+static __always_inline struct lb_iface_stats *count_iface(const struct xdp_md *ctx)
 {
-	__u32 ifindex = pkt->ctx->ingress_ifindex;
+	__u32 ifindex = ctx->ingress_ifindex, slot = ifindex & (LB_IFACE_SLOTS - 1);
+	struct lb_iface_stats *stats = bpf_map_lookup_elem(&lb_iface_stats, &slot);
 
-	return bpf_map_lookup_elem(&lb_iface_packets, &ifindex);
+	if (likely(stats && stats->ifindex == ifindex))
+		return stats;
+	return count_iface_search(ifindex);
 }
 
 /* Every packet ends here, once. frame_len: bytes, as it came. */
-static __always_inline void count_verdict(struct lb_pkt *pkt, __u32 verdict, __u32 frame_len)
+static __always_inline void count_verdict(const struct xdp_md *ctx, __u32 verdict, __u32 frame_len)
 {
-	struct lb_totals *totals = count_totals();
-	struct lb_iface_seen *iface = count_iface(pkt);
+	struct lb_iface_stats *stats = count_iface(ctx);
 
-	if (iface)
-		iface->packets++;
-	if (!totals)
+	if (!stats)
 		return;
-	totals->seen.packets++;
-	totals->seen.bytes += frame_len;
+	stats->bytes += frame_len;
 	if (verdict == LB_PASS)
-		totals->passed++;
+		stats->passed++;
 	else if (verdict < LB_DROP)
-		totals->forwarded++;
+		stats->forwarded++;
 	else
-		totals->dropped++;
+		stats->dropped++;
 }
 
 #endif

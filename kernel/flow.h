@@ -2,7 +2,9 @@
 /*
  * Life of a flow that exists: found, refreshed, its TCP or UDP state followed, ended.
  * Rare events (SYN, handshake, FIN, RST, once a second) touch both halves; other packets only
- * their own.
+ * their own. Flows whose replies don't pass here have one half.
+ *
+ * What rare packets need are functions that aren't static: the verifier looks at them once.
  */
 #ifndef LB_FLOW_H
 #define LB_FLOW_H
@@ -14,133 +16,227 @@
 #include "pkt.h"
 #include "service.h"
 
-static __always_inline void flow_key(const struct lb_pkt *pkt, struct ct_key *key)
+static __always_inline int flow_is_pair(const struct ct_flow *flow)
 {
-	*key = (struct ct_key){
-		.remote = pkt->tuple.src,
-		.remote_port = pkt->tuple.sport,
-		.local_port = pkt->tuple.dport,
-		.local = pkt->local,
-		.ip_proto = pkt->ip_proto,
-	};
+	return flow->peer_local != 0;
 }
 
 /* The other half, if it is there and still belongs to this one. */
-static __always_inline struct ct_flow *flow_peer(const struct ct_key *key,
-						 const struct ct_flow *flow)
+static __always_inline int flow_peer(const struct ct_ref *ref, struct ct_key *ret_key,
+				     struct ct_ref *ret)
 {
-	struct ct_key peer_key = flow->peer;
-	struct ct_flow *peer = ct_find(&peer_key);
+	struct lb_backend *backend = backend_at(ref->flow->backend);
 
-	return peer && ct_key_equal(&peer->peer, key) ? peer : NULL;
+	if (!backend || !flow_is_pair(ref->flow))
+		return 0;
+	ct_peer_key(ref->flow, backend, ret_key);
+	return ct_lookup(ret_key, ret) && ct_is_pair(ret->flow, ref->flow);
 }
 
-static __always_inline int flow_expired(__u32 now, const struct ct_flow *flow)
+static __always_inline int flow_expired(__u32 now, const struct ct_flow *flow, __u32 slack)
 {
-	return ct_expired(now, flow->last_seen, flow->timeout, lb_config.hz);
+	return ct_expired(now, flow->last_seen, ct_timeout_unpack(flow->timeout), slack);
 }
 
-/* Jiffies of idleness that a flow's state allows: the VIP's setting, else the general one. */
-static __always_inline __u32 flow_timeout(const struct lb_vip *vip, __u32 state)
+/* Idleness that a flow's state allows, packed: the VIP's setting, else the general one. */
+static __always_inline __u16 flow_timeout(const struct lb_vip *vip, __u32 state)
 {
-	__u32 zero = 0;
-	struct lb_settings *settings = bpf_map_lookup_elem(&lb_settings, &zero);
+	struct lb_settings *settings = settings_get();
 
 	if (vip && vip->timeout[state & (CT_STATES_MAX - 1)])
 		return vip->timeout[state & (CT_STATES_MAX - 1)];
-	return settings ? settings->timeout[state & (CT_STATES_MAX - 1)] : 60 * lb_config.hz;
+	return settings ? settings->timeout[state & (CT_STATES_MAX - 1)] : 0;
 }
 
-/* Ends both halves. */
-static __noinline void flow_end(const struct ct_key *key, struct ct_flow *flow, int expired)
+/* Ends both halves of the flow that the scratch's ended names one of. */
+__noinline int flow_end(int expired)
 {
-	struct ct_flow *peer = flow_peer(key, flow);
+	struct lb_scratch *scratch = scratch_get();
 	struct lb_totals *totals = count_totals();
+	struct ct_ref ref = {}, peer = {};
+	struct ct_key peer_key;
 
-	if (peer) {
-		struct ct_key peer_key = flow->peer;
-
-		ct_remove(&peer_key, peer);
-	}
-	if (!ct_remove(key, flow) || !totals)
-		return;
+	if (!scratch || !totals || !ct_lookup(&scratch->ended, &ref))
+		return 0;
+	if (flow_peer(&ref, &peer_key, &peer))
+		ct_remove(&peer_key, &peer);
+	if (!ct_remove(&scratch->ended, &ref))
+		return 0;
 	if (expired)
 		totals->flows_expired++;
 	else
 		totals->flows_removed++;
+	return 1;
 }
 
-/* Copies what the packet becomes: the peer's key is it. LB_DROP if the entry changed meanwhile. */
-static __always_inline enum lb_verdict flow_target(struct lb_pkt *pkt, const struct ct_key *key,
-						   const struct ct_flow *flow)
+static __always_inline void flow_end_key(const struct ct_key *key, int expired)
 {
-	__u32 local = flow->peer.local;
-	struct lb_addr *addr = bpf_map_lookup_elem(&lb_local_addrs, &local);
+	struct lb_scratch *scratch = scratch_get();
 
-	if (!addr)
-		return lb_drop(LB_DROP_FLOW_BUSY);
-	pkt->to.src = *addr;
-	pkt->to.sport = flow->peer.local_port;
-	pkt->to.dst = flow->peer.remote;
-	pkt->to.dport = flow->peer.remote_port;
-	pkt->vip = flow->vip;
-	pkt->has_vip = 1;
-	pkt->backend = flow->backend.index;
-	return ct_is(flow, key) ? LB_NEXT : lb_drop(LB_DROP_FLOW_BUSY);
+	if (!scratch)
+		return;
+	scratch->ended = *key;
+	flow_end(expired);
+}
+
+/* Puts the other half back, which was evicted. 0, or -errno: its place is taken. */
+static __always_inline int flow_rebuild(struct lb_scratch *scratch, const struct ct_ref *ref)
+{
+	struct ct_cold *cold = ct_cold(ref);
+	struct ct_ref peer = {};
+
+	if (!cold)
+		return -EBUSY;
+	scratch->half.flow = *ref->flow;
+	scratch->half.cold = *cold;
+	if (!ct_still(ref))
+		return -EBUSY;
+	ct_turn(&scratch->half.flow);
+	scratch->half.flow.last_seen = scratch->pkt.now;
+	scratch->half.flow.packets = 0;
+	scratch->half.flow.packets_high = 0;
+	scratch->half.flow.way = 0;
+	scratch->half.flow.bytes = 0;
+	if (ct_create(scratch->pkt.now))
+		return -EEXIST;
+	if (!(ref->ctl & CT_HALF_OPEN) && ct_lookup(&scratch->key, &peer))
+		ct_settle(&scratch->key, &peer, 0);
+	return 0;
 }
 
 /*
- * The packet's flow, if it has one that is alive. One past its time, or whose backend was removed,
- * counts as none and is ended here: correctness never waits for garbage collection.
+ * The first packet of a flow in a while: its flow may be past its time. Else keeps the other half
+ * from looking idle, and puts it back if it was evicted. If its place was taken meanwhile (another
+ * flow has the source port), this flow can't go on. Answers a verdict; the flow may be gone.
  */
-static __always_inline struct ct_flow *flow_find(struct lb_pkt *pkt, const struct ct_key *key)
+__noinline int flow_tick(__u32 now)
 {
-	struct ct_flow *flow = ct_find(key);
-	int expired;
+	struct lb_scratch *scratch = scratch_get();
+	struct ct_ref ref = {}, peer = {};
+	struct lb_backend *backend;
+	struct lb_pkt *pkt;
 
-	if (!flow)
-		return NULL;
-	expired = flow_expired(pkt->now, flow);
-	if (likely(!expired && !flow->dead && backend_get(&flow->backend)))
-		return flow;
-	flow_end(key, flow, expired);
-	return NULL;
+	if (!scratch)
+		return lb_drop(LB_DROP_FLOW_BUSY);
+	pkt = &scratch->pkt;
+	if (!ct_lookup(&pkt->key, &ref))
+		return LB_NEXT;
+	if (flow_expired(now, ref.flow, lb_config.hz)) {
+		flow_end_key(&pkt->key, 1);
+		return LB_NEXT;
+	}
+	ref.flow->way = 0; /* the FIB is asked again */
+	backend = backend_at(ref.flow->backend);
+	if (!backend || !flow_is_pair(ref.flow))
+		return LB_NEXT;
+	ct_peer_key(ref.flow, backend, &scratch->key);
+	if (ct_lookup(&scratch->key, &peer)) {
+		if (ct_is_pair(peer.flow, ref.flow)) {
+			peer.flow->last_seen = now;
+			peer.flow->way = 0; /* it won't come here itself in this second */
+			return LB_NEXT;
+		}
+	} else if (!flow_rebuild(scratch, &ref)) {
+		return LB_NEXT;
+	} else if (!ct_still(&ref)) {
+		return lb_drop(LB_DROP_FLOW_BUSY);
+	}
+	flow_end_key(&pkt->key, 0);
+	return lb_drop(LB_DROP_PORT_LOST);
+}
+
+/*
+ * The packet's flow: ref->flow is NULL if it has none that is alive. One past its time, or whose
+ * backend was removed, counts as none and is ended here: correctness never waits for garbage
+ * collection. What is done once a second is done by the first packet after a boundary.
+ */
+static __always_inline enum lb_verdict flow_find(struct lb_pkt *pkt, struct ct_ref *ref,
+						 struct lb_backend **ret_backend)
+{
+	enum lb_verdict verdict;
+
+	ct_find_pkt(pkt, ref);
+	if (unlikely(!ref->flow))
+		return LB_NEXT;
+	*ret_backend = backend_get(ref->flow->backend, ref->flow->gen);
+	if (unlikely(!*ret_backend)) {
+		flow_end_key(&pkt->key, 0);
+		ref->flow = NULL;
+		return LB_NEXT;
+	}
+	if (likely(!((pkt->now ^ ref->flow->last_seen) >> lb_config.tick_shift)))
+		return LB_NEXT;
+	verdict = flow_tick(pkt->now);
+	if (!ct_still(ref))
+		ref->flow = NULL;
+	return verdict;
+}
+
+/* Copies what the packet becomes. LB_DROP if the slot changed hands meanwhile. */
+static __always_inline enum lb_verdict flow_target(struct lb_pkt *pkt, const struct ct_ref *ref,
+						   const struct lb_backend *backend)
+{
+	const struct ct_flow *flow = ref->flow;
+	struct lb_addr *addr;
+	__u32 local;
+
+	if (!flow || !backend)
+		return lb_drop(LB_DROP_FLOW_BUSY);
+	local = flow->peer_local;
+	pkt->method = ct_method(flow);
+	pkt->dir = ct_dir(flow);
+	pkt->backend = flow->backend;
+	pkt->backend_gen = flow->gen;
+	pkt->vip = backend->vip;
+	pkt->has_vip = 1;
+	pkt->to.dst = ct_dir(flow) == CT_DIR_IN ? backend->addr : flow->client;
+	pkt->to.ports = flow->peer_ports;
+	if (!local)
+		local = backend->snat; /* outer source of a tunnel */
+	addr = bpf_map_lookup_elem(&lb_local_addrs, &local);
+	if (!addr)
+		return lb_drop(LB_DROP_FLOW_BUSY);
+	pkt->to.src = *addr;
+	return ct_still(ref) ? LB_NEXT : lb_drop(LB_DROP_FLOW_BUSY);
 }
 
 /* The VIP that a flow belongs to: it holds the time-outs. */
 static __always_inline struct lb_vip *flow_vip(const struct ct_key *key, const struct ct_flow *flow)
 {
-	const struct ct_key *client_side = flow->dir == CT_DIR_IN ? key : &flow->peer;
-	__u32 local = client_side->local;
+	int in = ct_dir(flow) == CT_DIR_IN;
+	__u32 local = in ? key->local : flow->peer_local;
 	struct lb_addr *addr = bpf_map_lookup_elem(&lb_local_addrs, &local);
 
-	return addr ? service_find(addr, client_side->local_port, client_side->ip_proto) : NULL;
+	return addr ? service_find(addr, in ? key->local_port : flow->peer_local_port,
+				   key->ip_proto) :
+		      NULL;
 }
 
 /* What both halves learn of an event. */
 struct flow_news {
-	__u32 timeout;
+	__u32 phases_mask; /* of the control word, what of phases counts */
+	__u32 phases;
 	__u32 expect_ack;
-	__u8 dir;
-	__u8 open;
-	__u8 phase[2];
+	__u16 timeout;
+	__u16 pad;
 };
 
-/* Only the own direction's phase is written, so that both may change at once on two CPUs. */
-static __always_inline void flow_learn(struct ct_flow *flow, const struct flow_news *news)
+/* Only the own direction's phase is changed, so that both may change at once on two CPUs. */
+static __always_inline void flow_learn(struct ct_ref *ref, const struct flow_news *news)
 {
-	if (news->dir == CT_DIR_IN || news->open)
-		flow->phase[CT_DIR_IN] = news->phase[CT_DIR_IN];
-	if (news->dir == CT_DIR_OUT || news->open)
-		flow->phase[CT_DIR_OUT] = news->phase[CT_DIR_OUT];
-	flow->timeout = news->timeout;
-	flow->expect_ack = news->expect_ack;
+	struct ct_cold *cold = ct_cold(ref);
+
+	if (!ct_change(ref, news->phases_mask, news->phases & news->phases_mask))
+		return;
+	ref->flow->timeout = news->timeout;
+	if (cold)
+		cold->expect_ack = news->expect_ack;
 }
 
-static __always_inline enum ct_event flow_event(const struct lb_pkt *pkt, const struct ct_flow *flow)
+static __always_inline enum ct_event flow_event(const struct lb_pkt *pkt)
 {
 	if (pkt->ip_proto == IPPROTO_UDP)
-		return flow->dir == CT_DIR_OUT ? CT_EVENT_OPEN : CT_EVENT_DATA;
+		return pkt->dir == CT_DIR_OUT ? CT_EVENT_OPEN : CT_EVENT_DATA;
 	if (likely(!(pkt->tcp_flags & (LB_TCP_SYN | LB_TCP_FIN | LB_TCP_RST))))
 		return CT_EVENT_DATA;
 	if (pkt->tcp_flags & LB_TCP_RST)
@@ -151,130 +247,108 @@ static __always_inline enum ct_event flow_event(const struct lb_pkt *pkt, const 
 /*
  * The handshake is complete when the client acknowledges the number that the backend chose: who
  * doesn't see the replies can't forge that. Some data may already be acknowledged with it (TCP Fast
- * Open, RFC 7413), at most an initial window (RFC 6928: 10 segments).
+ * Open, RFC 7413), at most an initial window (RFC 6928: 10 segments). Where replies don't pass here,
+ * any packet that follows the first has to do.
  */
-static __always_inline int flow_completes(const struct lb_pkt *pkt, const struct ct_flow *flow)
+static __always_inline int flow_completes(const struct lb_pkt *pkt, const struct ct_ref *ref,
+					  __u32 expect_ack)
 {
-	return flow->dir == CT_DIR_IN && (pkt->tcp_flags & LB_TCP_ACK) &&
-	       flow->phase[CT_DIR_OUT] == CT_PHASE_SYN && pkt->tcp_ack - flow->expect_ack < 16384;
+	int pair = flow_is_pair(ref->flow);
+
+	if (pkt->ip_proto == IPPROTO_UDP)
+		return !pair && ct_packets(ref->flow);
+	if (pkt->dir != CT_DIR_IN || !(pkt->tcp_flags & LB_TCP_ACK) ||
+	    pkt->tcp_flags & (LB_TCP_SYN | LB_TCP_RST))
+		return 0;
+	if (!pair)
+		return ct_packets(ref->flow) && ct_phase(ref->ctl, CT_DIR_IN) == CT_PHASE_SYN;
+	return ct_phase(ref->ctl, CT_DIR_OUT) == CT_PHASE_SYN && pkt->tcp_ack - expect_ack < 16384;
 }
 
-/* Anything that may change the state: works it out once and writes it to both halves. */
-static __noinline void flow_step(struct lb_pkt *pkt, const struct ct_key *key, struct ct_flow *flow,
-				 __u32 event)
+/* Works out what an event means. 0: nothing new. */
+static __always_inline int flow_judge(const struct lb_pkt *pkt, const struct ct_ref *ref,
+				      __u32 event, struct flow_news *news)
 {
-	struct flow_news news = {
-		.timeout = flow->timeout,
-		.expect_ack = flow->expect_ack,
-		.dir = flow->dir,
-		.open = event == CT_EVENT_OPEN,
-		.phase = { flow->phase[CT_DIR_IN], flow->phase[CT_DIR_OUT] },
-	};
-	struct ct_key peer_key = flow->peer;
-	struct ct_flow *peer;
-	__u32 state;
+	__u8 in = ct_phase(ref->ctl, CT_DIR_IN), out = ct_phase(ref->ctl, CT_DIR_OUT);
+	struct ct_cold *cold = ct_cold(ref);
+	int open = event == CT_EVENT_OPEN;
 
-	if (news.dir == CT_DIR_OUT)
-		news.phase[CT_DIR_OUT] = ct_phase_next(news.phase[CT_DIR_OUT], event);
+	if (!cold)
+		return 0;
+	news->expect_ack = cold->expect_ack;
+	if (pkt->dir == CT_DIR_OUT)
+		out = ct_phase_next(out, event);
 	else
-		news.phase[CT_DIR_IN] = ct_phase_next(news.phase[CT_DIR_IN], event);
-	if (event == CT_EVENT_SYN && news.dir == CT_DIR_OUT)
-		news.expect_ack = pkt->tcp_seq + 1;
-	if (pkt->ip_proto == IPPROTO_TCP && event != CT_EVENT_RST && flow_completes(pkt, flow)) {
-		news.open = 1;
-		news.phase[CT_DIR_IN] = ct_phase_next(CT_PHASE_OPEN, event);
-		news.phase[CT_DIR_OUT] = CT_PHASE_OPEN;
+		in = ct_phase_next(in, event);
+	if (event == CT_EVENT_SYN && pkt->dir == CT_DIR_OUT)
+		news->expect_ack = pkt->tcp_seq + 1;
+	if (flow_completes(pkt, ref, cold->expect_ack)) {
+		open = 1;
+		in = ct_phase_next(CT_PHASE_OPEN, event);
+		out = CT_PHASE_OPEN;
 	}
-	if (news.phase[CT_DIR_IN] == flow->phase[CT_DIR_IN] &&
-	    news.phase[CT_DIR_OUT] == flow->phase[CT_DIR_OUT] &&
-	    news.expect_ack == flow->expect_ack)
-		return;
-	state = ct_state_of(pkt->ip_proto, news.phase[CT_DIR_IN], news.phase[CT_DIR_OUT]);
-	news.timeout = flow_timeout(flow_vip(key, flow), state);
-	peer = flow_peer(key, flow);
-	flow_learn(flow, &news);
-	if (peer)
-		flow_learn(peer, &news);
-	if (state != CT_CLOSED && state != CT_ESTABLISHED && !news.open)
-		return;
-	if (peer)
-		ct_move(&peer_key, peer, state == CT_CLOSED);
-	ct_move(key, flow, state == CT_CLOSED);
+	news->phases = ct_phases(in, out);
+	news->phases_mask = open ? CT_PHASES_MASK : 7u << ct_phase_shift(pkt->dir);
+	return news->phases != (ref->ctl & CT_PHASES_MASK) || news->expect_ack != cold->expect_ack;
 }
 
-/*
- * Once a second: keeps the other half from looking idle, and puts it back if it was evicted. If its
- * place was taken meanwhile (another flow has the source port), this flow can't go on.
- */
-static __noinline enum lb_verdict flow_refresh(struct lb_pkt *pkt, const struct ct_key *key,
-					       struct ct_flow *flow)
+/* Anything that may change the packet's flow's state: written to both halves. */
+__noinline int flow_step(__u32 event)
 {
-	struct ct_key peer_key = flow->peer;
-	struct ct_flow *peer = ct_find(&peer_key);
 	struct lb_scratch *scratch = scratch_get();
-	struct ct_flow *copy;
+	struct ct_ref ref = {}, peer = {};
+	struct flow_news news = {};
+	__u32 state, full;
+	struct lb_pkt *pkt;
+	int pair;
 
-	flow->refreshed = pkt->now;
-	if (peer) {
-		if (!ct_key_equal(&peer->peer, key))
-			goto lost;
-		peer->last_seen = pkt->now;
-		return LB_NEXT;
-	}
 	if (!scratch)
-		return lb_drop(LB_DROP_FLOW_BUSY);
-	copy = &scratch->half;
-	*copy = *flow;
-	if (!ct_is(copy, key))
-		return lb_drop(LB_DROP_FLOW_BUSY);
-	copy->peer = *key;
-	copy->dir = !copy->dir;
-	copy->packets = 0;
-	copy->bytes = 0;
-	copy->dead = 0;
-	if (ct_create(&peer_key, copy))
-		goto lost;
-	peer = ct_find(&peer_key);
-	if (peer && !flow->half_open)
-		ct_move(&peer_key, peer, 0);
-	return LB_NEXT;
-lost:
-	flow_end(key, flow, 0);
-	return lb_drop(LB_DROP_PORT_LOST);
+		return 0;
+	pkt = &scratch->pkt;
+	if (!ct_lookup(&pkt->key, &ref) || !flow_judge(pkt, &ref, event, &news))
+		return 0;
+	state = ct_state_of(pkt->ip_proto, (news.phases >> CT_PHASE_IN_SHIFT) & 7,
+			    (news.phases >> CT_PHASE_OUT_SHIFT) & 7);
+	news.timeout = flow_timeout(flow_vip(&pkt->key, ref.flow), state);
+	pair = flow_peer(&ref, &scratch->key, &peer);
+	flow_learn(&ref, &news);
+	if (pair)
+		flow_learn(&peer, &news);
+	full = news.phases_mask == CT_PHASES_MASK;
+	if (state != CT_CLOSED && state != CT_ESTABLISHED && !full)
+		return 1;
+	if (pair)
+		ct_settle(&scratch->key, &peer, state == CT_CLOSED);
+	ct_settle(&pkt->key, &ref, state == CT_CLOSED);
+	return 1;
 }
 
 /*
- * Accounts a packet to its flow and lets the flow's state follow it. That comes last, since it may
- * move the entry.
+ * Accounts a packet that leaves to its flow and lets the flow's state follow it. That comes last,
+ * since it may void the reference.
  */
-static __always_inline enum lb_verdict flow_track(struct lb_pkt *pkt, const struct ct_key *key,
-						  struct ct_flow *flow)
+static __always_inline void flow_track(struct lb_pkt *pkt, struct ct_ref *ref)
 {
-	enum ct_event event = flow_event(pkt, flow);
-	enum lb_verdict verdict = LB_NEXT;
+	enum ct_event event = flow_event(pkt);
+	__u32 open = ct_phases(CT_PHASE_OPEN, CT_PHASE_OPEN);
 
-	flow->last_seen = pkt->now;
-	flow->packets++;
-	flow->bytes += pkt->l3_len;
-	if (pkt->now - flow->refreshed > lb_config.hz)
-		verdict = flow_refresh(pkt, key, flow);
-	if (verdict != LB_NEXT)
-		return verdict;
-	if (unlikely(event > CT_EVENT_OPEN || flow->phase[CT_DIR_IN] != CT_PHASE_OPEN ||
-		     flow->phase[CT_DIR_OUT] != CT_PHASE_OPEN))
-		flow_step(pkt, key, flow, event);
-	return LB_NEXT;
+	if (unlikely(event > CT_EVENT_OPEN || (ref->ctl & CT_PHASES_MASK) != open) &&
+	    !pkt->is_new && flow_step(event) && CT_IS_LRU && !ct_lookup(&pkt->key, ref)) /* it may have moved */
+		return;
+	ref->flow->last_seen = pkt->now;
+	ct_count(ref->flow, pkt->l3_len);
 }
 
 /* A SYN from the client of a flow that is closing: the start of the next one (RFC 9293, 3.6.1). */
-static __always_inline int flow_restarts(const struct lb_pkt *pkt, const struct ct_flow *flow)
+static __always_inline int flow_restarts(const struct lb_pkt *pkt, const struct ct_ref *ref)
 {
 	__u32 state;
 
-	if (pkt->ip_proto != IPPROTO_TCP || flow->dir != CT_DIR_IN ||
+	if (pkt->ip_proto != IPPROTO_TCP || ct_dir(ref->flow) != CT_DIR_IN ||
 	    (pkt->tcp_flags & (LB_TCP_SYN | LB_TCP_ACK | LB_TCP_RST | LB_TCP_FIN)) != LB_TCP_SYN)
 		return 0;
-	state = ct_state_of(pkt->ip_proto, flow->phase[CT_DIR_IN], flow->phase[CT_DIR_OUT]);
+	state = ct_state_of(pkt->ip_proto, ct_phase(ref->ctl, CT_DIR_IN),
+			    ct_phase(ref->ctl, CT_DIR_OUT));
 	return state == CT_FIN || state == CT_CLOSED;
 }
 

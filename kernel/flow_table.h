@@ -1,114 +1,107 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The flow table: find, create if absent, move, remove. Here on two BPF_MAP_TYPE_LRU_HASH: lb_flows
- * for established flows, lb_half_open for those that aren't yet or not any more. These evict only
- * each other, so neither a flood of SYNs nor of short connections costs an established flow.
- *
- * Memory of an evicted LRU element is used again at once, also while another CPU reads it. So every
- * entry carries the hash of its own key, and whoever copied from an entry checks it afterwards.
+ * The flow table: find, create if absent, change, settle, remove. Two tables stand behind it, of
+ * which the verifier keeps the one that the balancer has: table_assoc.h (ours) and table_lru.h
+ * (BPF_MAP_TYPE_LRU_HASH, the reference).
  */
 #ifndef LB_FLOW_TABLE_H
 #define LB_FLOW_TABLE_H
 
-#include <linux/errno.h>
+#include "ct_table.h"
+#include "table_assoc.h"
+#include "table_lru.h"
 
-#include "hash.h"
-#include "maps.h"
-#include "pkt.h"
+#define CT_IS_LRU (lb_config.table == LB_TABLE_LRU)
 
-#ifndef READ_ONCE
-#define READ_ONCE(x) (*(volatile typeof(x) *)&(x))
-#endif
-
-static __always_inline int ct_key_equal(const struct ct_key *a, const struct ct_key *b)
+/* The packet's half; ref->flow is NULL when there is none. */
+static __always_inline void ct_find_pkt(const struct lb_pkt *pkt, struct ct_ref *ref)
 {
-	return addr_equal(&a->remote, &b->remote) && a->remote_port == b->remote_port &&
-	       a->local_port == b->local_port && a->local == b->local && a->ip_proto == b->ip_proto;
-}
-
-/* Is this still the entry that was looked up under the key? */
-static __always_inline int ct_is(const struct ct_flow *flow, const struct ct_key *key)
-{
-	return READ_ONCE(flow->tag) == lb_hash_key(key);
-}
-
-static __always_inline struct ct_flow *ct_find(const struct ct_key *key)
-{
-	struct ct_flow *flow = bpf_map_lookup_elem(&lb_flows, key);
-
-	if (!flow)
-		flow = bpf_map_lookup_elem(&lb_half_open, key);
-	if (!flow || !ct_is(flow, key))
-		return NULL;
-	return flow;
+	if (CT_IS_LRU)
+		lru_find(&pkt->key, ref);
+	else
+		assoc_find_at(ct_home(pkt->hash, lb_config.sets_bits), &pkt->key, ref);
 }
 
 /*
- * 0 or -EEXIST. The second look closes the gap in which another CPU promotes the same key: it
- * inserts into lb_flows before it removes from lb_half_open, so one of both shows.
+ * The packet is about to create its half, most likely in its home slot. Fetches what of it isn't in
+ * the cache yet beside the other work; later each atomic would wait for it.
  */
-static __always_inline int ct_create(const struct ct_key *key, struct ct_flow *flow)
+static __always_inline void ct_prefetch(const struct lb_pkt *pkt)
 {
-	int err; /* not long: kernels up to 6.3 zero-extend a helper's error */
+	struct ct_place home = ct_home(pkt->hash, lb_config.sets_bits);
+	struct ct_cold *cold;
+	__u32 word;
 
-	if (bpf_map_lookup_elem(&lb_flows, key))
-		return -EEXIST;
-	flow->tag = lb_hash_key(key);
-	flow->half_open = 1;
-	err = bpf_map_update_elem(&lb_half_open, key, flow, BPF_NOEXIST);
-	if (err)
-		return err;
-	if (bpf_map_lookup_elem(&lb_flows, key)) {
-		bpf_map_delete_elem(&lb_half_open, key);
-		return -EEXIST;
-	}
-	return 0;
+	if (CT_IS_LRU)
+		return;
+	cold = assoc_cold(home.set * CT_WAYS + home.way);
+	if (!cold)
+		return;
+	word = *(volatile __u32 *)&cold->created;
+	barrier_var(word);
+}
+
+/* Any key's. */
+static __always_inline void ct_find(const struct ct_key *key, struct ct_ref *ref)
+{
+	if (CT_IS_LRU)
+		lru_find(key, ref);
+	else
+		assoc_find(key, ref);
+}
+
+/* The same as an answer. */
+static __always_inline int ct_lookup(const struct ct_key *key, struct ct_ref *ref)
+{
+	ct_find(key, ref);
+	return ref->flow != NULL;
 }
 
 /*
- * Moves an entry to the other table: up when it is established, down when it is closed. The new one
- * is there before the old goes, so that the key is never free between. Whoever holds a pointer to
- * the entry holds the old one from here on.
+ * Creates the half that the scratch describes (key, half), half-open. 0, -EEXIST, or -EBUSY: another
+ * CPU is at work there. Not static, so that the verifier looks at it once.
  */
-static __always_inline void ct_move(const struct ct_key *key, const struct ct_flow *flow,
-				    __u8 half_open)
+__noinline int ct_create(__u32 now)
 {
 	struct lb_scratch *scratch = scratch_get();
-	struct ct_flow *copy;
-	int err;
 
-	if (!scratch || flow->half_open == half_open)
-		return;
-	copy = &scratch->moved;
-	*copy = *flow;
-	if (copy->tag != lb_hash_key(key) || copy->dead)
-		return;
-	copy->half_open = half_open;
-	if (half_open) {
-		err = bpf_map_update_elem(&lb_half_open, key, copy, BPF_NOEXIST);
-		if (!err)
-			bpf_map_delete_elem(&lb_flows, key);
-	} else {
-		err = bpf_map_update_elem(&lb_flows, key, copy, BPF_NOEXIST);
-		if (!err || err == -EEXIST)
-			bpf_map_delete_elem(&lb_half_open, key);
-	}
+	if (!scratch)
+		return -EBUSY;
+	return CT_IS_LRU ? lru_create(scratch) : assoc_create(scratch, now);
 }
 
 /*
- * Removes an entry, once: of several CPUs (or lb_reap) that decide so at the same time, the one
- * that turns dead from 0 to 1 deletes, the others leave their hands off, so that nobody deletes a
- * successor under the same key. Answers whether it was this caller.
+ * A flow that became established, or that is over, changes places with nobody: it is only marked so,
+ * or moved to the other LRU. The reference may be void afterwards.
  */
-static __always_inline int ct_remove(const struct ct_key *key, struct ct_flow *flow)
+static __always_inline void ct_settle(const struct ct_key *key, struct ct_ref *ref, int half_open)
 {
-	if (!ct_is(flow, key) || __sync_val_compare_and_swap(&flow->dead, 0, 1))
+	__u32 bits = half_open ? CT_HALF_OPEN : 0;
+
+	if ((ref->ctl & CT_HALF_OPEN) == bits || !ct_change(ref, CT_HALF_OPEN, bits))
+		return;
+	if (CT_IS_LRU)
+		lru_move(key, ref);
+}
+
+/* Removes the half, once: answers whether it was this caller who did. */
+static __always_inline int ct_remove(const struct ct_key *key, struct ct_ref *ref)
+{
+	if (!ct_claim(ref))
 		return 0;
-	if (flow->half_open)
-		bpf_map_delete_elem(&lb_half_open, key);
+	if (CT_IS_LRU)
+		lru_delete(key, ref->ctl);
 	else
-		bpf_map_delete_elem(&lb_flows, key);
+		assoc_free(ref);
 	return 1;
+}
+
+/* What only rare packets need. NULL never comes back for a half that is there. */
+static __always_inline struct ct_cold *ct_cold(const struct ct_ref *ref)
+{
+	if (CT_IS_LRU)
+		return &((struct ct_entry *)ref->flow)->cold;
+	return assoc_cold(ref->slot);
 }
 
 #endif

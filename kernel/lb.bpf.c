@@ -18,40 +18,34 @@
 #include "reap.h"
 #include "reset.h"
 #include "rewrite.h"
-
-/* Is the destination an address that VIPs or SNAT use? All others are none of our business. */
-static __always_inline enum lb_verdict local_find(struct lb_pkt *pkt)
-{
-	struct lb_local *local = bpf_map_lookup_elem(&lb_locals, &pkt->tuple.dst);
-
-	if (!local)
-		return LB_PASS;
-	pkt->local = local->id;
-	pkt->local_flags = local->flags;
-	return LB_NEXT;
-}
+#include "service.h"
+#include "tunnel.h"
 
 /*
  * Fragments have a flow only with their ports, so later ones can't be told apart from the host's
  * own and go to it; a first one for a VIP, or of a backend's reply, is useless without them and is
  * dropped by name.
  */
-static __noinline enum lb_verdict fragment_check(struct lb_pkt *pkt)
+__noinline int fragment(struct xdp_md *ctx)
 {
-	if (likely(!pkt->frag))
-		return LB_NEXT;
-	if (pkt->frag & LB_IP_OFFSET || parse_transport(pkt) != LB_NEXT)
+	struct lb_scratch *scratch = scratch_get();
+	struct lb_pkt *pkt;
+
+	if (!scratch)
+		return LB_PASS;
+	pkt = &scratch->pkt;
+	if (pkt->frag & LB_IP_OFFSET || parse_transport(ctx, pkt) != LB_NEXT)
 		return LB_PASS;
 	if (!service_find(&pkt->tuple.dst, pkt->tuple.dport, pkt->ip_proto) &&
-	    open_not_ours(pkt) == LB_PASS)
+	    open_not_ours(ctx) == LB_PASS)
 		return LB_PASS;
 	return lb_drop(LB_DROP_FRAGMENT);
 }
 
 /* A transport header that lies is dropped where a VIP would have had it; else it is the host's. */
-static __always_inline enum lb_verdict transport_check(struct lb_pkt *pkt)
+static __always_inline enum lb_verdict transport_check(struct xdp_md *ctx, struct lb_pkt *pkt)
 {
-	enum lb_verdict verdict = parse_transport(pkt);
+	enum lb_verdict verdict = parse_transport(ctx, pkt);
 
 	if (unlikely(verdict == lb_drop(LB_DROP_MALFORMED)) && pkt->tuple.dport &&
 	    !service_find(&pkt->tuple.dst, pkt->tuple.dport, pkt->ip_proto))
@@ -59,85 +53,139 @@ static __always_inline enum lb_verdict transport_check(struct lb_pkt *pkt)
 	return verdict;
 }
 
-static __always_inline enum lb_verdict send(struct lb_pkt *pkt)
+static __always_inline enum lb_verdict send(struct xdp_md *ctx, struct lb_pkt *pkt)
 {
 	struct lb_meta *meta;
 
-	if (pkt->nexthop.ifindex == pkt->ctx->ingress_ifindex)
+	if (pkt->nexthop.ifindex == ctx->ingress_ifindex)
 		return LB_TX;
 	if (!lb_config.clsact_egress)
 		return LB_REDIRECT;
-	if (bpf_xdp_adjust_meta(pkt->ctx, -(int)sizeof(*meta)))
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*meta)))
 		return lb_drop(LB_DROP_OUTPUT);
-	meta = (void *)(long)pkt->ctx->data_meta;
-	if ((void *)(meta + 1) > pkt_data(pkt))
+	meta = (void *)(long)ctx->data_meta;
+	if ((void *)(meta + 1) > pkt_data(ctx))
 		return lb_drop(LB_DROP_OUTPUT);
 	meta->magic = LB_META_MAGIC;
 	meta->ifindex = pkt->nexthop.ifindex;
 	return LB_HANDOVER;
 }
 
-static __always_inline enum lb_verdict journey(struct lb_pkt *pkt)
+/* Down to a packet that may have a flow: all others leave on the way. */
+static __always_inline enum lb_verdict parse(struct xdp_md *ctx, struct lb_pkt *pkt)
 {
-	struct ct_key key;
-	struct ct_flow *flow;
-	enum lb_verdict verdict;
+	enum lb_verdict verdict = parse_addrs(ctx, pkt);
 
-	verdict = parse_addrs(pkt);
 	if (verdict != LB_NEXT)
 		return verdict;
 	verdict = local_find(pkt);
 	if (verdict != LB_NEXT)
 		return verdict;
-	verdict = parse_ip(pkt);
+	verdict = parse_ip(ctx, pkt);
 	if (verdict != LB_NEXT)
 		return verdict;
-	verdict = fragment_check(pkt);
+	if (unlikely(pkt->frag))
+		return fragment(ctx);
+	verdict = transport_check(ctx, pkt);
 	if (verdict != LB_NEXT)
 		return verdict;
-	verdict = transport_check(pkt);
-	if (verdict != LB_NEXT)
-		return verdict;
+	return local_wants(pkt);
+}
+
+static __always_inline enum lb_verdict open(struct xdp_md *ctx, struct lb_pkt *pkt)
+{
+	__u64 hash = open_hash(pkt);
+	enum lb_verdict verdict;
+
+	ct_prefetch(pkt);
+	verdict = flow_choose(ctx, (__u32)hash);
+	if (verdict == LB_NEXT)
+		return flow_open(hash >> 32);
+	if (verdict == LB_TX)
+		return reset_client(ctx);
+	return verdict == LB_PASS ? open_not_ours(ctx) : verdict;
+}
+
+/* Under which its half lies in the flow table. */
+static __always_inline void key_make(struct lb_pkt *pkt)
+{
+	pkt->key.remote = pkt->tuple.src;
+	pkt->key.ends = pkt_ends(pkt->tuple.ports, pkt->local, pkt->ip_proto);
+	pkt->hash = ct_hash(&pkt->tuple.src, &pkt->tuple.dst,
+			    pkt_ends(pkt->tuple.ports, 0, pkt->ip_proto), lb_config.factors);
+}
+
+/* The packet's flow and its backend; a new flow if it has none. */
+static __always_inline enum lb_verdict track(struct xdp_md *ctx, struct lb_pkt *pkt,
+					     struct ct_ref *ref, struct lb_backend **ret_backend)
+{
+	enum lb_verdict verdict;
 
 	pkt->now = (__u32)bpf_jiffies64();
-	flow_key(pkt, &key);
-	flow = flow_find(pkt, &key);
-	if (flow && unlikely(flow_restarts(pkt, flow)) && !flow_restart(pkt, &key, flow))
-		flow = NULL;
-	if (unlikely(!flow)) {
-		verdict = flow_open(pkt, &key);
-		if (verdict == LB_TX)
-			return reset_client(pkt);
-		if (verdict != LB_NEXT)
-			return verdict;
-		flow = ct_find(&key);
-		if (!flow)
-			return lb_drop(LB_DROP_FLOW_BUSY);
-	}
-	verdict = flow_target(pkt, &key, flow);
+	key_make(pkt);
+	verdict = flow_find(pkt, ref, ret_backend);
 	if (verdict != LB_NEXT)
 		return verdict;
-	verdict = nexthop_find(pkt, flow);
+	if (likely(ref->flow && !flow_restarts(pkt, ref)))
+		return LB_NEXT;
+	if (!ref->flow || !flow_restart(pkt->now))
+		verdict = open(ctx, pkt);
 	if (verdict != LB_NEXT)
 		return verdict;
-	verdict = rewrite(pkt, flow);
+	if (!ct_lookup(&pkt->key, ref))
+		return lb_drop(LB_DROP_FLOW_BUSY);
+	*ret_backend = backend_get(ref->flow->backend, ref->flow->gen);
+	return LB_NEXT;
+}
+
+static __always_inline enum lb_verdict journey(struct xdp_md *ctx, struct lb_pkt *pkt)
+{
+	struct lb_backend *backend = NULL;
+	struct lb_backend_stats *stats;
+	enum lb_verdict verdict;
+	struct ct_ref ref = {};
+
+	verdict = parse(ctx, pkt);
 	if (verdict != LB_NEXT)
 		return verdict;
-	verdict = flow_track(pkt, &key, flow);
+	verdict = track(ctx, pkt, &ref, &backend);
 	if (verdict != LB_NEXT)
 		return verdict;
-	count_carried(pkt);
-	return send(pkt);
+	verdict = flow_target(pkt, &ref, backend);
+	if (verdict != LB_NEXT)
+		return verdict;
+	stats = bpf_map_lookup_elem(&lb_backend_stats, &pkt->backend);
+	if (!stats)
+		return lb_drop(LB_DROP_FLOW_BUSY);
+	verdict = nexthop_find(ctx, pkt, ref.flow, stats);
+	if (verdict != LB_NEXT)
+		return verdict;
+	verdict = pkt->method == LB_METHOD_FULLNAT ? rewrite(ctx, pkt, ref.flow) : tunnel(ctx, pkt);
+	if (verdict != LB_NEXT)
+		return verdict;
+	flow_track(pkt, &ref);
+	stats->carried.packets++;
+	stats->carried.bytes += pkt->l3_len;
+	return send(ctx, pkt);
 }
 
 SEC("xdp")
 int lb_xdp(struct xdp_md *ctx)
 {
-	struct lb_pkt pkt = { .ctx = ctx };
-	__u32 frame_len = ctx->data_end - ctx->data;
-	__u32 verdict = journey(&pkt);
+	__u64 frame_len = ctx->data_end - ctx->data;
+	struct lb_scratch *scratch;
+	struct lb_pkt *pkt;
+	__u32 verdict;
 
-	count_verdict(&pkt, verdict, frame_len);
+	barrier_var(frame_len); /* else half a pointer is kept for later */
+	scratch = scratch_get();
+	if (!scratch)
+		return XDP_PASS;
+	pkt = &scratch->pkt;
+	pkt->has_vip = 0;
+	pkt->is_new = 0;
+	verdict = journey(ctx, pkt);
+	count_verdict(ctx, verdict, frame_len);
 	switch (verdict) {
 	case LB_PASS:
 	case LB_HANDOVER:
@@ -145,9 +193,9 @@ int lb_xdp(struct xdp_md *ctx)
 	case LB_TX:
 		return XDP_TX;
 	case LB_REDIRECT:
-		return bpf_redirect(pkt.nexthop.ifindex, 0);
+		return bpf_redirect(pkt->nexthop.ifindex, 0);
 	default:
-		count_drop(&pkt, verdict - LB_DROP);
+		count_drop(pkt, verdict - LB_DROP);
 		return XDP_DROP;
 	}
 }

@@ -9,6 +9,8 @@
 
 #include "lb_abi.h"
 #include "lb_drops.h"
+#include "local_table.h"
+#include "pkt.h"
 
 /* Set by the loader before the program is verified: branches on it cost nothing. */
 const volatile struct lb_config lb_config = {};
@@ -21,10 +23,10 @@ struct {
 } lb_settings SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, LB_MAX_LOCALS);
-	__type(key, struct lb_addr);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LOCAL_SLOTS);
+	__type(key, __u32);
 	__type(value, struct lb_local);
 } lb_locals SEC(".maps");
 
@@ -84,13 +86,36 @@ struct {
 	__type(value, struct lb_nexthop);
 } lb_backend_nexthops SEC(".maps");
 
-/* Flow state, written by the data path: sized by the loader. See flow_table.h. */
+/* Flow state, written by the data path: two of these four are made, sized by the loader. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE); /* page-aligned, so a slot is a cache line */
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ct_set);
+} lb_flow_sets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ct_cold_set);
+} lb_flow_cold SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1);
 	__type(key, struct ct_key);
-	__type(value, struct ct_flow);
+	__type(value, struct ct_entry);
 } lb_flows SEC(".maps"), lb_half_open SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_WAYS);
+	__type(key, __u32);
+	__type(value, struct lb_way);
+} lb_ways SEC(".maps");
 
 /* Source addresses and ports that a new flow may take. */
 struct lb_snat_space {
@@ -100,12 +125,24 @@ struct lb_snat_space {
 	__u16 addrs[LB_SNAT_MAX]; /* local ids */
 };
 
-/* A pair of halves in the making: too large for the stack of 512 bytes. */
+/*
+ * One packet's work, and what functions that the verifier looks at one by one (not static) hand to
+ * each other: they take numbers only.
+ */
 struct lb_scratch {
+	struct lb_pkt pkt;
 	struct lb_snat_space space;
-	struct ct_key reply;	/* key of the reply half */
-	struct ct_flow half;	/* value of either half */
-	struct ct_flow moved;	/* between the tables */
+	struct ct_key key;	/* of the half to be created */
+	struct ct_entry half;	/* its content */
+	struct ct_entry moved;	/* between the LRU tables */
+	struct ct_key sought;	/* assoc_locate(): asked, and found */
+	__u32 found_slot;
+	__u32 found_ctl;
+	struct ct_key ended;	/* flow_end() */
+	__u64 pick_score;	/* assoc_pick(): the best slot so far; lower is better */
+	__u32 pick_slot;
+	__u32 pick_ctl;
+	struct lb_reap_half reaped;
 };
 
 struct {
@@ -125,17 +162,25 @@ static __always_inline struct lb_scratch *scratch_get(void)
 /* Counters, written by the data path, one copy per CPU and so without atomics. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, LB_MAX_VIPS);
+	__uint(max_entries, LB_MAX_BACKENDS);
 	__type(key, __u32);
-	__type(value, struct lb_vip_stats);
-} lb_vip_stats SEC(".maps");
+	__type(value, struct lb_backend_stats);
+} lb_backend_stats SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, LB_MAX_BACKENDS);
+	__uint(max_entries, LB_MAX_VIPS);
+	__type(key, __u32);
+	__type(value, __u64);
+} lb_vip_drops SEC(".maps");
+
+/* What removed backends of a VIP had carried: lbctl's alone. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_MAX_VIPS);
 	__type(key, __u32);
 	__type(value, struct lb_count);
-} lb_backend_stats SEC(".maps");
+} lb_vip_past SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -158,11 +203,19 @@ struct {
 	__type(value, struct lb_iface);
 } lb_ifaces SEC(".maps");
 
+/* By ifindex modulo its size, or one of the elements behind it; element 0: of no interface known. */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(max_entries, LB_MAX_IFACES);
-	__type(key, __u32); /* ifindex */
-	__type(value, struct lb_iface_seen);
-} lb_iface_packets SEC(".maps");
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LB_IFACE_SLOTS);
+	__type(key, __u32);
+	__type(value, struct lb_iface_stats);
+} lb_iface_stats SEC(".maps");
+
+static __always_inline struct lb_settings *settings_get(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&lb_settings, &zero);
+}
 
 #endif

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* The way out: egress interface and MACs from the kernel's FIB, or the best that is known. */
+/*
+ * The way out: egress interface and MACs from the kernel's FIB, or the best that is known. Answers
+ * are kept for a second: toward a backend beside its counters, by each CPU for itself; toward a
+ * client with the flow, as the number of a way that it shares with others.
+ */
 #ifndef LB_NEXTHOP_H
 #define LB_NEXTHOP_H
 
+#include "ct_table.h"
+#include "csum.h"
 #include "maps.h"
 #include "pkt.h"
 
 /* Asked by way of the loopback device, whose forwarding switch alone is on (attach sets it), so
  * that the host doesn't become a router. */
 #define LB_FIB_IFINDEX 1
-
 
 static __always_inline int mac_equal(const __u8 *a, const __u8 *b)
 {
@@ -33,52 +38,142 @@ static __always_inline void nexthop_remember(__u32 backend, const struct lb_next
  * No neighbour entry. Toward a backend: its last one. Toward a client whose packets come in by the
  * interface that leads to it: the MAC they come from.
  */
-static __always_inline enum lb_verdict nexthop_fallback(struct lb_pkt *pkt,
-							const struct ct_flow *flow, __u32 ifindex)
+static __always_inline enum lb_verdict nexthop_fallback(struct lb_pkt *pkt, __u32 ifindex)
 {
-	__u32 backend = flow->backend.index;
-	const struct lb_nexthop *known = &flow->came_from;
+	const struct lb_nexthop *known = NULL;
+	__u32 backend = pkt->backend;
+	struct ct_ref ref = {};
+	struct ct_cold *cold;
 
-	if (flow->dir == CT_DIR_IN)
+	if (pkt->dir == CT_DIR_IN) {
 		known = bpf_map_lookup_elem(&lb_backend_nexthops, &backend);
+	} else if (ct_lookup(&pkt->key, &ref)) {
+		cold = ct_cold(&ref);
+		if (cold)
+			known = &cold->came_from;
+	}
 	if (!known || known->ifindex != ifindex)
 		return lb_drop(LB_DROP_NO_NEIGHBOUR);
 	pkt->nexthop = *known;
 	return LB_NEXT;
 }
 
-/* Every answer of bpf_fib_lookup(), see bpf-helpers(7) and enum BPF_FIB_LKUP_RET_*. */
-static __noinline enum lb_verdict nexthop_find(struct lb_pkt *pkt, const struct ct_flow *flow)
+/* Beginnings of outer headers are the same for all packets to a backend (RFC 2003, 3.1). */
+static __always_inline __u32 nexthop_outer_sum(const struct lb_pkt *pkt)
 {
-	struct bpf_fib_lookup fib;
-	int answer;
+	return csum_fold(csum_addr(&pkt->to.src, 1) + csum_addr(&pkt->to.dst, 1) + bpf_htons(0x4500) +
+			 bpf_htons(LB_IP_DF) + bpf_htons(LB_OUTER_TTL << 8 | IPPROTO_IPIP));
+}
 
-	if (pkt->ttl <= 1)
-		return lb_drop(LB_DROP_TTL);
+static __always_inline void nexthop_keep(const struct lb_pkt *pkt, __u32 fib_generation, __u32 mtu)
+{
+	struct lb_backend_stats *stats = bpf_map_lookup_elem(&lb_backend_stats, &pkt->backend);
+	struct lb_kept *kept;
+
+	if (!stats)
+		return;
+	kept = &stats->kept;
+	kept->nexthop = pkt->nexthop;
+	kept->at = pkt->now;
+	kept->owner = pkt->backend_gen;
+	kept->mtu = mtu;
+	kept->outer_sum = pkt->outer_sum;
+	kept->fib_generation = fib_generation;
+}
+
+#define WAY_PROBES 8
+
+static __always_inline int nexthop_equal(const struct lb_nexthop *a, const struct lb_nexthop *b)
+{
+	return a->ifindex == b->ifindex && mac_equal(a->dmac, b->dmac) && mac_equal(a->smac, b->smac);
+}
+
+/* The number of a way, which is made if there is none like it yet. 0: there are too many. */
+static __always_inline __u32 way_number(const struct lb_nexthop *nexthop, __u32 mtu)
+{
+	const __u32 *words = (const void *)nexthop;
+	__u64 hash = lb_hash_mix((__u64)words[0] << 32 | mtu, (__u64)words[1] << 32 | words[2]);
+	__u32 i, index, start = lb_hash_mix(hash, words[3]) >> 32;
+	struct lb_way *way;
+
+	for (i = 0; i < WAY_PROBES; i++) {
+		index = (start + i) & (LB_WAYS - 1);
+		way = bpf_map_lookup_elem(&lb_ways, &index);
+		if (!way || !index)
+			continue;
+		if (!__sync_val_compare_and_swap(&way->state, LB_WAY_FREE, LB_WAY_BUSY)) {
+			way->mtu = mtu;
+			way->nexthop = *nexthop;
+			/* With an answer, which keeps order: see ct_publish(). */
+			i = __sync_lock_test_and_set(&way->state, LB_WAY_READY);
+			barrier_var(i);
+			return index;
+		}
+		if (*(volatile __u32 *)&way->state == LB_WAY_READY && way->mtu == mtu &&
+		    nexthop_equal(&way->nexthop, nexthop))
+			return index;
+	}
+	return 0;
+}
+
+/* Toward a client: kept with the flow. */
+static __always_inline void nexthop_keep_way(const struct lb_pkt *pkt, __u32 fib_generation,
+					     __u32 mtu)
+{
+	__u32 index = way_number(&pkt->nexthop, mtu);
+	struct ct_ref ref = {};
+
+	if (index && ct_lookup(&pkt->key, &ref))
+		ref.flow->way = ct_way_make(index, fib_generation);
+}
+
+/* Every answer of bpf_fib_lookup(), see bpf-helpers(7) and enum BPF_FIB_LKUP_RET_*. */
+__noinline int nexthop_ask(struct xdp_md *ctx, __u32 fib_generation)
+{
+	struct lb_scratch *scratch = scratch_get();
+	struct bpf_fib_lookup fib;
+	struct lb_pkt *pkt;
+	int answer;
+	__u32 mtu;
+
+	if (!scratch)
+		return lb_drop(LB_DROP_FLOW_BUSY);
+	pkt = &scratch->pkt;
 	/* Not by an initializer, which leaves holes that kernels before 6.1 refuse to read. */
 	__builtin_memset(&fib, 0, sizeof(fib));
 	fib.family = pkt->family;
-	fib.l4_protocol = pkt->ip_proto;
-	fib.sport = pkt->to.sport;
-	fib.dport = pkt->to.dport;
+	if (pkt->method == LB_METHOD_FULLNAT) {
+		fib.l4_protocol = pkt->ip_proto;
+		fib.sport = pkt->to.sport;
+		fib.dport = pkt->to.dport;
+	} else {
+		fib.l4_protocol = IPPROTO_IPIP;
+		pkt->outer_sum = nexthop_outer_sum(pkt);
+	}
 	fib.ifindex = LB_FIB_IFINDEX;
 	fib.tos = pkt->tos;
 	fib.ipv4_src = pkt->to.src.w[3];
 	fib.ipv4_dst = pkt->to.dst.w[3];
 	/* A generic program sees GSO frames, longer than any MTU, that are cut up later. */
 	if (!lb_config.generic)
-		fib.tot_len = pkt->l3_len;
-	answer = bpf_fib_lookup(pkt->ctx, &fib, sizeof(fib), 0);
+		fib.tot_len = pkt->l3_len + lb_overhead(pkt->method);
+	answer = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
 	switch (answer) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
 		pkt->nexthop.ifindex = fib.ifindex;
 		__builtin_memcpy(pkt->nexthop.dmac, fib.dmac, ETH_ALEN);
 		__builtin_memcpy(pkt->nexthop.smac, fib.smac, ETH_ALEN);
-		if (flow->dir == CT_DIR_IN)
-			nexthop_remember(flow->backend.index, &pkt->nexthop);
+		/* The route's MTU; kernels before 5.12 leave there what was asked for. */
+		mtu = lb_config.generic ? ~0u : fib.tot_len;
+		if (pkt->dir == CT_DIR_OUT) {
+			nexthop_keep_way(pkt, fib_generation, mtu);
+			return LB_NEXT;
+		}
+		nexthop_remember(pkt->backend, &pkt->nexthop);
+		nexthop_keep(pkt, fib_generation, mtu);
 		return LB_NEXT;
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
-		return nexthop_fallback(pkt, flow, fib.ifindex);
+		return nexthop_fallback(pkt, fib.ifindex);
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
 		return lb_drop(LB_DROP_TOO_BIG);
 	case BPF_FIB_LKUP_RET_FWD_DISABLED:
@@ -90,6 +185,52 @@ static __noinline enum lb_verdict nexthop_find(struct lb_pkt *pkt, const struct 
 	default: /* NOT_FWDED, UNSUPP_LWT */
 		return lb_drop(LB_DROP_NO_ROUTE);
 	}
+}
+
+/* Toward the backend, if what this CPU keeps is of this generation and less than a second old. */
+static __always_inline int nexthop_kept(struct lb_pkt *pkt, const struct lb_kept *kept,
+					__u32 fib_generation)
+{
+	if (unlikely(kept->fib_generation != fib_generation || kept->owner != pkt->backend_gen ||
+		     pkt->now - kept->at >= lb_config.hz ||
+		     pkt->l3_len + lb_overhead(pkt->method) > kept->mtu))
+		return 0;
+	pkt->nexthop = kept->nexthop;
+	pkt->outer_sum = kept->outer_sum;
+	return 1;
+}
+
+/* Toward the client; flow_tick() lets it go every second. */
+static __always_inline int nexthop_way(struct lb_pkt *pkt, const struct ct_flow *flow,
+				       __u32 fib_generation)
+{
+	__u32 known = flow->way, index = known & (LB_WAYS - 1);
+	struct lb_way *way = bpf_map_lookup_elem(&lb_ways, &index);
+
+	if (unlikely(!way || !index || known != ct_way_make(index, fib_generation) ||
+		     pkt->l3_len > way->mtu))
+		return 0;
+	pkt->nexthop = way->nexthop;
+	return 1;
+}
+
+/* stats: the backend's of this CPU. */
+static __always_inline enum lb_verdict nexthop_find(struct xdp_md *ctx, struct lb_pkt *pkt,
+						    const struct ct_flow *flow,
+						    struct lb_backend_stats *stats)
+{
+	struct lb_settings *settings = settings_get();
+	__u32 fib_generation;
+
+	if (unlikely(pkt->ttl <= 1))
+		return lb_drop(LB_DROP_TTL);
+	if (!settings)
+		return lb_drop(LB_DROP_FLOW_BUSY);
+	fib_generation = *(volatile __u32 *)&settings->fib_generation;
+	if (pkt->dir == CT_DIR_IN ? nexthop_kept(pkt, &stats->kept, fib_generation) :
+				    nexthop_way(pkt, flow, fib_generation))
+		return LB_NEXT;
+	return nexthop_ask(ctx, fib_generation);
 }
 
 #endif

@@ -8,6 +8,13 @@
 #include "service.h"
 #include "snat.h"
 
+/* The low half chooses the backend, the high half the source port. */
+static __always_inline __u64 open_hash(const struct lb_pkt *pkt)
+{
+	return lb_hash_5tuple(&pkt->tuple.src, pkt->tuple.sport, &pkt->tuple.dst, pkt->tuple.dport,
+			      pkt->ip_proto);
+}
+
 static __always_inline int open_from_backend(const struct lb_pkt *pkt)
 {
 	struct lb_service_key key = {
@@ -23,7 +30,7 @@ static __always_inline int open_from_backend(const struct lb_pkt *pkt)
 }
 
 /* Has the host a socket of its own for this packet? A connection bound to one of our ports has. */
-static __always_inline int open_host_wants(struct lb_pkt *pkt)
+static __always_inline int open_host_wants(struct xdp_md *ctx, const struct lb_pkt *pkt)
 {
 	struct bpf_sock_tuple tuple = {
 		.ipv4.saddr = pkt->tuple.src.w[3],
@@ -35,9 +42,9 @@ static __always_inline int open_host_wants(struct lb_pkt *pkt)
 	int wants;
 
 	if (pkt->ip_proto == IPPROTO_TCP)
-		sk = bpf_sk_lookup_tcp(pkt->ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+		sk = bpf_sk_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
 	else
-		sk = bpf_sk_lookup_udp(pkt->ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+		sk = bpf_sk_lookup_udp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
 	if (!sk)
 		return 0;
 	wants = sk->state != BPF_TCP_LISTEN || (pkt->tcp_flags & LB_TCP_SYN);
@@ -49,154 +56,206 @@ static __always_inline int open_host_wants(struct lb_pkt *pkt)
  * A backend's packet to a port that only we allocate, without a flow: the host must not see it, it
  * would answer with a RST. Everything else that no VIP wants is the host's.
  */
-static __always_inline enum lb_verdict open_not_ours(struct lb_pkt *pkt)
+__noinline int open_not_ours(struct xdp_md *ctx)
 {
-	if ((pkt->local_flags & LB_LOCAL_SNAT) && snat_owns(pkt->tuple.dport) &&
-	    open_from_backend(pkt) && !open_host_wants(pkt))
+	struct lb_scratch *scratch = scratch_get();
+
+	if (scratch && (scratch->pkt.local_flags & LB_LOCAL_SNAT) &&
+	    snat_owns(scratch->pkt.tuple.dport) && open_from_backend(&scratch->pkt) &&
+	    !open_host_wants(ctx, &scratch->pkt))
 		return lb_drop(LB_DROP_REPLY_NO_FLOW);
 	return LB_PASS;
 }
 
 /*
- * What may open a flow. In the middle of a TCP connection nothing leads back to the source port
- * that its backend knows it by, so the client is told at once (LB_TX: by a RST, see reset.h).
+ * What may open a flow. In the middle of a TCP connection fullnat can't find the source port that
+ * the backend knows it by, so the client is told at once (LB_TX: by a RST, see reset.h). Where the
+ * backend sees the client's own packets, the hash finds it again.
  */
-static __always_inline enum lb_verdict open_allowed(const struct lb_pkt *pkt)
+static __always_inline enum lb_verdict open_allowed(const struct lb_pkt *pkt, __u8 method)
 {
 	__u8 flags = pkt->tcp_flags & (LB_TCP_SYN | LB_TCP_FIN | LB_TCP_RST | LB_TCP_ACK);
 
 	if (pkt->ip_proto != IPPROTO_TCP || flags == LB_TCP_SYN)
 		return LB_NEXT;
 	if (flags == LB_TCP_ACK || flags == (LB_TCP_ACK | LB_TCP_FIN))
-		return LB_TX;
+		return method == LB_METHOD_FULLNAT ? LB_TX : LB_NEXT;
 	return lb_drop(LB_DROP_TCP_FLAGS);
 }
 
 /* The MACs that a client's packets come with serve until its neighbour is resolved. */
-static __always_inline void open_came_from(struct lb_pkt *pkt, struct ct_flow *half)
+static __always_inline void open_came_from(struct xdp_md *ctx, struct lb_nexthop *came_from)
 {
-	struct ethhdr *eth = pkt_data(pkt);
+	struct ethhdr *eth = pkt_data(ctx);
 
-	if ((void *)(eth + 1) > pkt_end(pkt))
+	if ((void *)(eth + 1) > pkt_end(ctx))
 		return;
-	half->came_from.ifindex = pkt->ctx->ingress_ifindex;
-	__builtin_memcpy(half->came_from.dmac, eth->h_source, ETH_ALEN);
-	__builtin_memcpy(half->came_from.smac, eth->h_dest, ETH_ALEN);
+	came_from->ifindex = ctx->ingress_ifindex;
+	__builtin_memcpy(came_from->dmac, eth->h_source, ETH_ALEN);
+	__builtin_memcpy(came_from->smac, eth->h_dest, ETH_ALEN);
 }
 
-static __always_inline void open_half(struct lb_pkt *pkt, const struct lb_vip *vip,
-				      struct ct_flow *half)
+/* The half that the client's packets find, without the other's local side. */
+static __always_inline void open_half(const struct lb_pkt *pkt, const struct lb_vip *vip,
+				      const struct lb_backend_ref *ref,
+				      const struct lb_backend *backend, struct ct_entry *half)
 {
-	__u32 state = pkt->ip_proto == IPPROTO_UDP ? CT_UDP_NEW : CT_SYN;
+	int udp = pkt->ip_proto == IPPROTO_UDP;
 
 	__builtin_memset(half, 0, sizeof(*half));
-	half->created = pkt->now;
-	half->last_seen = pkt->now;
-	half->refreshed = pkt->now;
-	half->timeout = flow_timeout(vip, state);
-	half->vip = vip->id;
-	half->phase[CT_DIR_IN] = pkt->ip_proto == IPPROTO_UDP ? CT_PHASE_OPEN : CT_PHASE_SYN;
-	open_came_from(pkt, half);
+	half->flow.ctl = ct_phases(udp ? CT_PHASE_OPEN : CT_PHASE_SYN, CT_PHASE_NONE);
+	half->flow.last_seen = pkt->now;
+	half->flow.ends = pkt->key.ends;
+	half->flow.client = pkt->key.remote;
+	half->flow.peer_remote_port = backend->port ? backend->port : pkt->key.local_port;
+	half->flow.timeout = flow_timeout(vip, udp ? CT_UDP_NEW : CT_SYN);
+	half->flow.backend = ref->index;
+	half->flow.gen = ref->gen;
+	half->flow.kind = ct_kind(CT_DIR_IN, vip->method);
+	half->cold.created = pkt->now;
 }
 
 /*
- * Makes the pair: the reply half first, since it claims the port, then the forward half. If that
- * one is there already, another CPU has opened this flow in the same instant; its backend and port
- * hold, and what was claimed here is given back.
+ * The forward half, which decides: if it is there already, another CPU has opened this flow in the
+ * same instant, and its backend and port hold. 0: it is; 1: this one was made.
  */
-static __always_inline enum lb_verdict open_pair(struct lb_pkt *pkt, const struct lb_vip *vip,
-						 const struct ct_key *key, __u64 hash,
-						 const struct lb_backend *backend,
-						 struct lb_scratch *scratch)
+static __always_inline int open_forward(struct lb_scratch *scratch)
 {
 	struct lb_totals *totals = count_totals();
-	struct ct_flow *half = &scratch->half, *other, *mine;
-	struct ct_key *reply = &scratch->reply;
+
+	scratch->key = scratch->pkt.key;
+	if (ct_create(scratch->pkt.now))
+		return 0;
+	scratch->pkt.is_new = 1;
+	if (totals)
+		totals->flows_created++;
+	return 1;
+}
+
+/*
+ * Makes a pair: the reply half first, since it claims the port, then the forward half. If that one
+ * is there already, what was claimed here is given back.
+ */
+static __always_inline enum lb_verdict open_pair(struct lb_scratch *scratch,
+						 const struct lb_backend *backend, __u32 hash)
+{
+	struct ct_flow *half = &scratch->half.flow;
+	struct ct_ref other = {}, mine = {};
 	enum lb_verdict verdict;
 
-	if (!vip->snat_n && !backend->snat)
-		return lb_drop(LB_DROP_NO_SNAT);
-	*reply = (struct ct_key){
-		.remote = backend->addr,
-		.remote_port = backend->port ? backend->port : pkt->tuple.dport,
-		.ip_proto = pkt->ip_proto,
-	};
-	half->peer = *key;
-	half->dir = CT_DIR_OUT;
-	verdict = snat_claim(pkt, vip, backend, hash >> 32, scratch);
+	__builtin_memset(&scratch->key, 0, sizeof(scratch->key));
+	scratch->key.remote = backend->addr;
+	scratch->key.remote_port = half->peer_remote_port;
+	scratch->key.ip_proto = scratch->pkt.ip_proto;
+	ct_turn(half);
+	verdict = snat_claim(scratch, hash);
 	if (verdict != LB_NEXT)
 		return verdict;
-	half->peer = *reply;
-	half->dir = CT_DIR_IN;
-	if (!ct_create(key, half)) {
-		if (totals)
-			totals->flows_created++;
+	ct_turn(half);
+	if (open_forward(scratch) || !ct_lookup(&scratch->pkt.key, &other) ||
+	    ct_peer_ends(other.flow) == ct_peer_ends(half))
 		return LB_NEXT;
-	}
-	other = ct_find(key);
-	if (!other || ct_key_equal(&other->peer, reply))
-		return LB_NEXT;
-	mine = ct_find(reply);
-	if (mine && ct_key_equal(&mine->peer, key))
-		ct_remove(reply, mine);
+	ct_peer_key(half, backend, &scratch->key);
+	if (ct_lookup(&scratch->key, &mine) && ct_is_pair(mine.flow, half))
+		ct_remove(&scratch->key, &mine);
+	return LB_NEXT;
+}
+
+/* The second half of opening: what flow_choose() left in the scratch goes into the table. */
+__noinline int flow_open(__u32 hash)
+{
+	struct lb_scratch *scratch = scratch_get();
+	struct lb_backend *backend;
+
+	if (!scratch)
+		return lb_drop(LB_DROP_FLOW_BUSY);
+	backend = backend_at(scratch->half.flow.backend);
+	if (!backend)
+		return lb_drop(LB_DROP_FLOW_BUSY);
+	if (ct_method(&scratch->half.flow) == LB_METHOD_FULLNAT)
+		return open_pair(scratch, backend, hash);
+	open_forward(scratch);
 	return LB_NEXT;
 }
 
 /*
- * Opens a flow for a packet that has none. LB_NEXT: it is in the table now. LB_TX: the packet is to
- * be answered with a RST.
+ * VIP and backend for the packet, which has no flow. LB_NEXT: flow_open() makes it. LB_TX: the packet
+ * is to be answered with a RST. LB_PASS: it is no VIP's.
  */
-static __noinline enum lb_verdict flow_open(struct lb_pkt *pkt, const struct ct_key *key)
+__noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
 {
-	struct lb_vip *vip = service_find(&pkt->tuple.dst, pkt->tuple.dport, pkt->ip_proto);
 	struct lb_scratch *scratch = scratch_get();
-	struct lb_backend_ref ref = {};
+	struct lb_backend_ref chosen = {};
 	struct lb_backend *backend;
 	enum lb_verdict verdict;
-	__u64 hash;
+	struct lb_pkt *pkt;
+	struct lb_vip *vip;
 
-	if (!vip || !scratch)
-		return open_not_ours(pkt);
+	if (!scratch)
+		return LB_PASS;
+	pkt = &scratch->pkt;
+	vip = service_find(&pkt->tuple.dst, pkt->tuple.dport, pkt->ip_proto);
+	if (!vip)
+		return LB_PASS;
 	pkt->vip = vip->id;
 	pkt->has_vip = 1;
-	verdict = open_allowed(pkt);
+	verdict = open_allowed(pkt, vip->method);
 	if (verdict != LB_NEXT)
 		return verdict;
-	hash = lb_hash_5tuple(&pkt->tuple.src, pkt->tuple.sport, &pkt->tuple.dst, pkt->tuple.dport,
-			      pkt->ip_proto);
-	backend = backend_select(vip, (__u32)hash, &ref);
+	backend = backend_select(vip, hash, &chosen);
 	if (!backend)
 		return lb_drop(LB_DROP_NO_BACKEND);
-	open_half(pkt, vip, &scratch->half);
-	scratch->half.backend = ref;
-	return open_pair(pkt, vip, key, hash, backend, scratch);
+	if (!backend->snat && !(vip->snat_n && vip->method == LB_METHOD_FULLNAT))
+		return lb_drop(LB_DROP_NO_SNAT);
+	open_half(pkt, vip, &chosen, backend, &scratch->half);
+	open_came_from(ctx, &scratch->half.cold.came_from);
+	snat_space(vip, backend, &scratch->space);
+	return LB_NEXT;
 }
 
 /*
  * A client's next connection from the same port, while the last one is closing: it keeps backend and
  * source port, whose sequence numbers the backend can tell apart by (RFC 6191), unless new flows of
- * this client go elsewhere by now. 1: the flow starts again; 0: it was ended, open a new one.
+ * this client go elsewhere by now: then the flow ends here, and a new one is to be opened.
  */
-static __noinline int flow_restart(struct lb_pkt *pkt, const struct ct_key *key,
-				   struct ct_flow *flow)
+__noinline int flow_restart(__u32 now)
 {
-	struct lb_vip *vip = service_find(&pkt->tuple.dst, pkt->tuple.dport, pkt->ip_proto);
-	struct lb_backend_ref ref = {};
-	struct ct_flow *peer = flow_peer(key, flow);
-	__u64 hash = lb_hash_5tuple(&pkt->tuple.src, pkt->tuple.sport, &pkt->tuple.dst,
-				    pkt->tuple.dport, pkt->ip_proto);
-	struct flow_news news = { .open = 1, .phase = { CT_PHASE_SYN, CT_PHASE_NONE } };
+	struct flow_news news = { .phases_mask = CT_PHASES_MASK };
+	struct lb_scratch *scratch = scratch_get();
+	struct lb_backend_ref chosen = {};
+	struct ct_ref ref = {}, peer = {};
+	struct ct_cold *cold;
+	struct lb_pkt *pkt;
+	struct lb_vip *vip;
+	__u64 hash;
+	int pair;
 
-	if (!vip || !peer || !backend_select(vip, (__u32)hash, &ref) ||
-	    ref.index != flow->backend.index || ref.gen != flow->backend.gen) {
-		flow_end(key, flow, 0);
+	if (!scratch)
+		return 0;
+	pkt = &scratch->pkt;
+	if (!ct_lookup(&pkt->key, &ref))
+		return 0;
+	pair = flow_peer(&ref, &scratch->key, &peer);
+	vip = service_find(&pkt->tuple.dst, pkt->tuple.dport, pkt->ip_proto);
+	hash = open_hash(pkt);
+	if (!vip || pair != flow_is_pair(ref.flow) ||
+	    !backend_select(vip, (__u32)hash, &chosen) || chosen.index != ref.flow->backend ||
+	    chosen.gen != ref.flow->gen || ct_method(ref.flow) != vip->method) {
+		flow_end_key(&pkt->key, 0);
 		return 0;
 	}
+	news.phases = ct_phases(CT_PHASE_SYN, CT_PHASE_NONE);
 	news.timeout = flow_timeout(vip, CT_SYN);
-	flow_learn(flow, &news);
-	flow_learn(peer, &news);
-	flow->created = pkt->now;
-	peer->created = pkt->now;
+	flow_learn(&ref, &news);
+	cold = ct_cold(&ref);
+	if (cold)
+		cold->created = now;
+	if (!pair)
+		return 1;
+	flow_learn(&peer, &news);
+	cold = ct_cold(&peer);
+	if (cold)
+		cold->created = now;
 	return 1;
 }
 

@@ -13,14 +13,15 @@
 #endif
 
 /* Answers LB_PASS for all that can't be a unicast IPv4 packet. */
-static __always_inline enum lb_verdict parse_addrs(struct lb_pkt *pkt)
+static __always_inline enum lb_verdict parse_addrs(const struct xdp_md *ctx, struct lb_pkt *pkt)
 {
-	struct ethhdr *eth = pkt_data(pkt);
+	struct ethhdr *eth = pkt_data(ctx);
 	struct iphdr *ip = (void *)(eth + 1);
 
-	if ((void *)(ip + 1) > pkt_end(pkt))
+	if ((void *)(ip + 1) > pkt_end(ctx))
 		return LB_PASS;
-	if (eth->h_proto != bpf_htons(ETH_P_IP) || ip->version != 4 || (eth->h_dest[0] & 1))
+	/* Not by name: the struct is packed, so that would be read byte by byte. */
+	if (*((__be16 *)ip - 1) != bpf_htons(ETH_P_IP) || ip->version != 4 || (eth->h_dest[0] & 1))
 		return LB_PASS;
 	pkt->family = AF_INET;
 	pkt->l3_off = sizeof(*eth);
@@ -30,14 +31,14 @@ static __always_inline enum lb_verdict parse_addrs(struct lb_pkt *pkt)
 }
 
 /* RFC 791, 3.1: header length, total length, time to live, fragment fields. */
-static __always_inline enum lb_verdict parse_ip(struct lb_pkt *pkt)
+static __always_inline enum lb_verdict parse_ip(const struct xdp_md *ctx, struct lb_pkt *pkt)
 {
-	struct iphdr *ip = pkt_data(pkt) + sizeof(struct ethhdr);
+	struct iphdr *ip = pkt_data(ctx) + sizeof(struct ethhdr);
 	__u32 frame_len, header_len;
 
-	if ((void *)(ip + 1) > pkt_end(pkt))
+	if ((void *)(ip + 1) > pkt_end(ctx))
 		return lb_drop(LB_DROP_MALFORMED);
-	frame_len = (__u32)(pkt_end(pkt) - (void *)ip);
+	frame_len = (__u32)(pkt_end(ctx) - (void *)ip);
 	header_len = ip->ihl * 4;
 	pkt->l3_len = bpf_ntohs(ip->tot_len);
 	if (lb_config.generic && !pkt->l3_len && frame_len > 0xffff)
@@ -52,15 +53,15 @@ static __always_inline enum lb_verdict parse_ip(struct lb_pkt *pkt)
 	return LB_NEXT;
 }
 
-static __always_inline enum lb_verdict parse_tcp(struct lb_pkt *pkt, __u32 l4_len)
+static __always_inline enum lb_verdict parse_tcp(const struct xdp_md *ctx, struct lb_pkt *pkt,
+						  __u32 l4_len)
 {
-	struct tcphdr *tcp = pkt_l4(pkt);
+	struct tcphdr *tcp = pkt_l4(ctx, pkt);
 	__u32 doff;
 
-	if ((void *)(tcp + 1) > pkt_end(pkt))
+	if ((void *)(tcp + 1) > pkt_end(ctx))
 		return lb_drop(LB_DROP_MALFORMED);
-	pkt->tuple.sport = tcp->source;
-	pkt->tuple.dport = tcp->dest;
+	pkt->tuple.ports = *(__be32 *)tcp;
 	doff = tcp->doff * 4;
 	if (doff < sizeof(*tcp) || doff > l4_len)
 		return lb_drop(LB_DROP_MALFORMED);
@@ -70,15 +71,15 @@ static __always_inline enum lb_verdict parse_tcp(struct lb_pkt *pkt, __u32 l4_le
 	return LB_NEXT;
 }
 
-static __always_inline enum lb_verdict parse_udp(struct lb_pkt *pkt, __u32 l4_len)
+static __always_inline enum lb_verdict parse_udp(const struct xdp_md *ctx, struct lb_pkt *pkt,
+						  __u32 l4_len)
 {
-	struct udphdr *udp = pkt_l4(pkt);
+	struct udphdr *udp = pkt_l4(ctx, pkt);
 	__u32 len;
 
-	if ((void *)(udp + 1) > pkt_end(pkt))
+	if ((void *)(udp + 1) > pkt_end(ctx))
 		return lb_drop(LB_DROP_MALFORMED);
-	pkt->tuple.sport = udp->source;
-	pkt->tuple.dport = udp->dest;
+	pkt->tuple.ports = *(__be32 *)udp;
 	len = bpf_ntohs(udp->len);
 	/* A first fragment holds less than the datagram's length says. */
 	if (len < sizeof(*udp) || (len > l4_len && !pkt->frag))
@@ -87,15 +88,16 @@ static __always_inline enum lb_verdict parse_udp(struct lb_pkt *pkt, __u32 l4_le
 }
 
 /* Ports and what else the transport header says. LB_PASS: not a protocol that we balance. */
-static __always_inline enum lb_verdict parse_transport(struct lb_pkt *pkt)
+static __always_inline enum lb_verdict parse_transport(const struct xdp_md *ctx, struct lb_pkt *pkt)
 {
 	__u32 l4_len = pkt->l3_len - (pkt->l4_off - pkt->l3_off);
 
+	pkt->tuple.ports = 0; /* else those of the packet before, when this one has none */
 	switch (pkt->ip_proto) {
 	case IPPROTO_TCP:
-		return parse_tcp(pkt, l4_len);
+		return parse_tcp(ctx, pkt, l4_len);
 	case IPPROTO_UDP:
-		return parse_udp(pkt, l4_len);
+		return parse_udp(ctx, pkt, l4_len);
 	default:
 		return LB_PASS;
 	}

@@ -21,8 +21,10 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define LB_IP_MF     0x2000 /* RFC 791, 3.1: more fragments */
+#define LB_IP_DF     0x4000 /* RFC 791, 3.1: don't fragment, more fragments */
+#define LB_IP_MF     0x2000
 #define LB_IP_OFFSET 0x1fff
+#define LB_OUTER_TTL 64
 
 enum lb_verdict {
 	LB_NEXT, /* on to the next stage */
@@ -42,8 +44,13 @@ static __always_inline enum lb_verdict lb_drop(enum lb_drop reason)
 struct lb_tuple {
 	struct lb_addr src;
 	struct lb_addr dst;
-	__be16 sport;
-	__be16 dport;
+	union {
+		struct {
+			__be16 sport;
+			__be16 dport;
+		};
+		__be32 ports;
+	};
 };
 
 enum lb_tcp_flags {
@@ -53,22 +60,29 @@ enum lb_tcp_flags {
 	LB_TCP_ACK = 0x10,
 };
 
-/* Parsed once; later stages look here and not at the headers. Lengths and offsets in bytes. */
+/*
+ * Parsed once; later stages look here and not at the headers. Lengths and offsets in bytes. In memory
+ * of the CPU and not on the stack, which is small and which the verifier follows field by field.
+ */
 struct lb_pkt {
-	struct xdp_md *ctx;
+	struct ct_key key;     /* of its half */
+	__u64 hash;	       /* ct_hash() of the key */
 	struct lb_tuple tuple; /* as it came */
-	struct lb_tuple to;    /* as it leaves */
+	struct lb_tuple to;    /* as it leaves; of a tunnel, the outer addresses */
+	__u64 local_ports;     /* of the destination address: lb_local.ports */
 	struct lb_nexthop nexthop;
 	__u32 now;	       /* low 32 bits of jiffies */
 	__u32 tcp_seq;	       /* host order */
 	__u32 tcp_ack;	       /* host order */
 	__u32 l3_len;	       /* without link layer and padding */
-	__u32 backend;	       /* index, once the flow is known */
-	__u16 l3_off;
+	__u32 backend;	       /* index and generation, once the flow is known */
+	__u32 backend_gen;
+	__u32 outer_sum;       /* lb_kept.outer_sum */
 	__u16 l4_off;
 	__u16 local; /* local id of the destination address */
 	__u16 vip;   /* id, when has_vip */
 	__u16 frag;  /* host order: LB_IP_MF and offset */
+	__u8 l3_off;
 	__u8 family; /* AF_INET */
 	__u8 ip_proto;
 	__u8 ttl;
@@ -76,17 +90,26 @@ struct lb_pkt {
 	__u8 tcp_flags;
 	__u8 local_flags; /* enum lb_local_flags */
 	__u8 has_vip;
+	__u8 method; /* these two once the flow is known */
+	__u8 dir;
+	__u8 is_new; /* it has just opened its flow */
 	__u8 pad;
 };
 
-static __always_inline void *pkt_data(const struct lb_pkt *pkt)
+/* Bytes that a method puts in front of a packet. */
+static __always_inline __u32 lb_overhead(__u8 method)
 {
-	return (void *)(long)pkt->ctx->data;
+	return method == LB_METHOD_IPIP ? sizeof(struct iphdr) : 0;
 }
 
-static __always_inline void *pkt_end(const struct lb_pkt *pkt)
+static __always_inline void *pkt_data(const struct xdp_md *ctx)
 {
-	return (void *)(long)pkt->ctx->data_end;
+	return (void *)(long)ctx->data;
+}
+
+static __always_inline void *pkt_end(const struct xdp_md *ctx)
+{
+	return (void *)(long)ctx->data_end;
 }
 
 static __always_inline int pkt_beyond(void *at, __u32 bytes, void *end)
@@ -99,23 +122,33 @@ static __always_inline int pkt_beyond(void *at, __u32 bytes, void *end)
 #define PKT_L4_OFF_MAX 0xff
 
 /* The mask, which changes nothing, shows the verifier what the parser made sure of. */
-static __always_inline void *pkt_l4(const struct lb_pkt *pkt)
+static __always_inline void *pkt_l4(const struct xdp_md *ctx, const struct lb_pkt *pkt)
 {
-	return pkt_data(pkt) + (*(volatile __u16 *)&pkt->l4_off & PKT_L4_OFF_MAX);
+	return pkt_data(ctx) + (*(volatile __u16 *)&pkt->l4_off & PKT_L4_OFF_MAX);
 }
 
+/*
+ * Written as two words, as it is read: a load of what two stores have just written has to wait until
+ * both have left the store buffer.
+ */
 static __always_inline void addr_from_v4(struct lb_addr *addr, __be32 v4)
 {
-	addr->w[0] = 0;
-	addr->w[1] = 0;
-	addr->w[2] = bpf_htonl(LB_V4_PREFIX);
-	addr->w[3] = v4;
+	addr->q[0] = 0;
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	addr->q[1] = (__u64)v4 << 32 | bpf_htonl(LB_V4_PREFIX);
+#else
+	addr->q[1] = (__u64)LB_V4_PREFIX << 32 | v4;
+#endif
 }
 
-static __always_inline int addr_equal(const struct lb_addr *a, const struct lb_addr *b)
+/* ct_key.ends in one piece, for the same reason. ports: source and destination as in the packet. */
+static __always_inline __u64 pkt_ends(__be32 ports, __u16 local, __u8 ip_proto)
 {
-	return !((a->w[0] ^ b->w[0]) | (a->w[1] ^ b->w[1]) | (a->w[2] ^ b->w[2]) |
-		 (a->w[3] ^ b->w[3]));
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (__u64)ip_proto << 48 | (__u64)local << 32 | ports;
+#else
+	return (__u64)ports << 32 | (__u32)local << 16 | (__u32)ip_proto << 8;
+#endif
 }
 
 #endif

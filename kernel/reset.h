@@ -21,7 +21,7 @@ static __always_inline void reset_ip(struct iphdr *ip, const struct lb_pkt *pkt)
 	ip->tos = 0;
 	ip->tot_len = bpf_htons(sizeof(*ip) + sizeof(struct tcphdr));
 	ip->id = 0;
-	ip->frag_off = bpf_htons(0x4000); /* don't fragment, so the identification may be 0, RFC 6864 */
+	ip->frag_off = bpf_htons(LB_IP_DF); /* so the identification may be 0, RFC 6864 */
 	ip->ttl = RESET_TTL;
 	ip->check = 0;
 	ip->saddr = pkt->tuple.dst.w[3];
@@ -33,7 +33,7 @@ static __always_inline void reset_ip(struct iphdr *ip, const struct lb_pkt *pkt)
 
 static __always_inline void reset_tcp(struct tcphdr *tcp, const struct lb_pkt *pkt, int partial)
 {
-	__u64 sum = csum_addr(&pkt->tuple.src) + csum_addr(&pkt->tuple.dst) +
+	__u64 sum = csum_addr(&pkt->tuple.src, 1) + csum_addr(&pkt->tuple.dst, 1) +
 		    bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(*tcp));
 	int i;
 
@@ -57,27 +57,33 @@ static __always_inline void reset_tcp(struct tcphdr *tcp, const struct lb_pkt *p
  * header go: the TCP header moves down, which a partial checksum's skb could not follow, so such a
  * packet is dropped.
  */
-static __noinline enum lb_verdict reset_client(struct lb_pkt *pkt)
+__noinline int reset_client(struct xdp_md *ctx)
 {
 	__u32 len = sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr);
+	struct lb_scratch *scratch = scratch_get();
 	struct lb_totals *totals = count_totals();
-	__be16 *field = csum_field(pkt);
-	struct lb_iface_seen *iface;
+	struct lb_iface_stats *iface;
 	int partial;
+	const struct lb_pkt *pkt;
 	struct ethhdr *eth;
 	__u8 mac[ETH_ALEN];
+	__be16 *field;
 
+	if (!scratch)
+		return lb_drop(LB_DROP_OUTPUT);
+	pkt = &scratch->pkt;
+	field = csum_field(ctx, pkt);
 	if (!field)
 		return lb_drop(LB_DROP_OUTPUT);
-	iface = count_iface(pkt);
+	iface = count_iface(ctx);
 	partial = lb_config.generic && csum_is_pseudo(pkt, *field) &&
-		  csum_is_partial(pkt, iface && iface->partial);
+		  csum_is_partial(ctx, pkt, iface && iface->partial);
 	if (partial && pkt->l4_off != sizeof(*eth) + sizeof(struct iphdr))
 		return lb_drop(LB_DROP_TCP_FLAGS);
-	if (bpf_xdp_adjust_tail(pkt->ctx, (int)len - (int)(pkt->ctx->data_end - pkt->ctx->data)))
+	if (bpf_xdp_adjust_tail(ctx, (int)len - (int)(ctx->data_end - ctx->data)))
 		return lb_drop(LB_DROP_OUTPUT);
-	eth = pkt_data(pkt);
-	if ((void *)eth + len > pkt_end(pkt))
+	eth = pkt_data(ctx);
+	if ((void *)eth + len > pkt_end(ctx))
 		return lb_drop(LB_DROP_OUTPUT);
 	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
 	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);

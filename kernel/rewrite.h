@@ -77,9 +77,9 @@ __noinline __s64 csum_bytes(struct xdp_md *ctx, __u32 offset, __u32 left)
 	return left > 1 ? -1 : (__s64)sum;
 }
 
-static __always_inline __s64 csum_transport(const struct lb_pkt *pkt)
+static __always_inline __s64 csum_transport(struct xdp_md *ctx, const struct lb_pkt *pkt)
 {
-	return csum_bytes(pkt->ctx, pkt->l4_off, pkt->l3_len - (pkt->l4_off - pkt->l3_off));
+	return csum_bytes(ctx, pkt->l4_off, pkt->l3_len - (pkt->l4_off - pkt->l3_off));
 }
 
 static __always_inline __u64 csum_pseudo(const struct lb_pkt *pkt, const struct lb_addr *src,
@@ -87,7 +87,9 @@ static __always_inline __u64 csum_pseudo(const struct lb_pkt *pkt, const struct 
 {
 	__u32 l4_len = pkt->l3_len - (pkt->l4_off - pkt->l3_off);
 
-	return csum_addr(src) + csum_addr(dst) + bpf_htons(pkt->ip_proto) +
+	int v4 = pkt->family == AF_INET;
+
+	return csum_addr(src, v4) + csum_addr(dst, v4) + bpf_htons(pkt->ip_proto) +
 	       bpf_htonl(l4_len);
 }
 
@@ -102,9 +104,10 @@ static __always_inline int csum_is_pseudo(const struct lb_pkt *pkt, __u16 field)
  * too long to sum was merged or is yet to be cut, so it is partial, too. If it does verify, both
  * readings hold, and it is as packets are that come this way: hint.
  */
-static __always_inline int csum_is_partial(struct lb_pkt *pkt, int hint)
+static __always_inline int csum_is_partial(struct xdp_md *ctx, const struct lb_pkt *pkt,
+					   int hint)
 {
-	__s64 sum = csum_transport(pkt);
+	__s64 sum = csum_transport(ctx, pkt);
 
 	if (sum < 0)
 		return 1;
@@ -116,101 +119,123 @@ static __always_inline int csum_is_partial(struct lb_pkt *pkt, int hint)
 /* The first packet of a half. GRO doesn't merge these, so they tell how packets come this way. */
 static __always_inline int csum_is_first(const struct lb_pkt *pkt, const struct ct_flow *flow)
 {
-	return pkt->ip_proto == IPPROTO_TCP ? pkt->tcp_flags & LB_TCP_SYN : !flow->packets;
+	return pkt->ip_proto == IPPROTO_TCP ? pkt->tcp_flags & LB_TCP_SYN : !ct_packets(flow);
 }
 
 /*
  * A sender that left the first checksum partial leaves all so: no need to sum again. The others'
  * hint for the first packet is what the interface's last first packet was.
  */
-static __always_inline int csum_kind(struct lb_pkt *pkt, struct ct_flow *flow, __u16 field)
+static __always_inline int csum_kind(struct xdp_md *ctx, const struct lb_pkt *pkt,
+				     struct ct_flow *flow, __u16 field)
 {
 	int equal = csum_is_pseudo(pkt, field), partial;
-	struct lb_iface_seen *iface;
+	struct lb_iface_stats *iface;
 
 	if (likely(!csum_is_first(pkt, flow)))
-		return equal && (flow->partial || csum_is_partial(pkt, 0));
-	iface = count_iface(pkt);
-	partial = equal && csum_is_partial(pkt, iface && iface->partial);
+		return equal && (flow->partial || csum_is_partial(ctx, pkt, 0));
+	iface = count_iface(ctx);
+	partial = equal && csum_is_partial(ctx, pkt, iface && iface->partial);
 	flow->partial = partial;
 	if (iface)
 		iface->partial = partial;
 	return partial;
 }
 
-static __always_inline __be16 *csum_field(struct lb_pkt *pkt)
+static __always_inline __be16 *csum_field(const struct xdp_md *ctx, const struct lb_pkt *pkt)
 {
-	void *l4 = pkt_l4(pkt);
+	void *l4 = pkt_l4(ctx, pkt);
 	__u32 offset = pkt->ip_proto == IPPROTO_TCP ? offsetof(struct tcphdr, check) :
 						      offsetof(struct udphdr, check);
 
-	return l4 + offset + 2 > pkt_end(pkt) ? NULL : l4 + offset;
-}
-
-/* Writes addresses and ports; the transport checksum comes apart. */
-static __always_inline enum lb_verdict rewrite_headers(struct lb_pkt *pkt)
-{
-	struct ethhdr *eth = pkt_data(pkt);
-	struct iphdr *ip = (void *)(eth + 1);
-	__be16 *ports = pkt_l4(pkt);
-	__be16 ttl_word;
-	__u64 sum;
-
-	if ((void *)(ip + 1) > pkt_end(pkt) || (void *)(ports + 2) > pkt_end(pkt))
-		return lb_drop(LB_DROP_OUTPUT);
-	__builtin_memcpy(eth->h_dest, pkt->nexthop.dmac, ETH_ALEN);
-	__builtin_memcpy(eth->h_source, pkt->nexthop.smac, ETH_ALEN);
-	ttl_word = *(__be16 *)&ip->ttl;
-	ip->ttl--;
-	sum = (__u16)~ip->check;
-	sum += csum_replace16(ttl_word, *(__be16 *)&ip->ttl);
-	sum += csum_replace_addr(&pkt->tuple.src, &pkt->to.src);
-	sum += csum_replace_addr(&pkt->tuple.dst, &pkt->to.dst);
-	ip->check = ~csum_fold(sum);
-	ip->saddr = pkt->to.src.w[3];
-	ip->daddr = pkt->to.dst.w[3];
-	ports[0] = pkt->to.sport;
-	ports[1] = pkt->to.dport;
-	return LB_NEXT;
+	return l4 + offset + 2 > pkt_end(ctx) ? NULL : l4 + offset;
 }
 
 /* What addresses and ports add to a sum. */
 static __always_inline __u64 rewrite_addrs_delta(const struct lb_pkt *pkt)
 {
-	return csum_replace_addr(&pkt->tuple.src, &pkt->to.src) +
-	       csum_replace_addr(&pkt->tuple.dst, &pkt->to.dst);
+	int v4 = pkt->family == AF_INET;
+
+	return csum_replace_addr(&pkt->tuple.src, &pkt->to.src, v4) +
+	       csum_replace_addr(&pkt->tuple.dst, &pkt->to.dst, v4);
 }
 
 static __always_inline __u64 rewrite_ports_delta(const struct lb_pkt *pkt)
 {
-	return csum_replace16(pkt->tuple.sport, pkt->to.sport) +
-	       csum_replace16(pkt->tuple.dport, pkt->to.dport);
+	return csum_replace32(pkt->tuple.ports, pkt->to.ports);
 }
 
-/* Native mode: the complete checksum, summed over the rewritten packet with a field of zero. */
-static __noinline enum lb_verdict csum_complete(struct lb_pkt *pkt)
+/* 12 bytes at once, as they lie in struct lb_nexthop. */
+static __always_inline void rewrite_macs(struct ethhdr *eth, const struct lb_nexthop *nexthop)
 {
-	__be16 *field = csum_field(pkt);
-	__s64 sum;
-	__u16 check;
+	const __u32 *from = (const void *)nexthop->dmac;
+	__u32 *to = (void *)eth;
 
+	to[0] = from[0];
+	to[1] = from[1];
+	to[2] = from[2];
+}
+
+/* Writes addresses and ports; the transport checksum comes apart. addrs_delta: what they add. */
+static __always_inline enum lb_verdict rewrite_headers(const struct xdp_md *ctx,
+						       const struct lb_pkt *pkt, __u64 addrs_delta)
+{
+	struct ethhdr *eth = pkt_data(ctx);
+	struct iphdr *ip = (void *)(eth + 1);
+	__be32 *ports = pkt_l4(ctx, pkt);
+	__be16 ttl_word;
+
+	if ((void *)(ip + 1) > pkt_end(ctx) || (void *)(ports + 1) > pkt_end(ctx))
+		return lb_drop(LB_DROP_OUTPUT);
+	rewrite_macs(eth, &pkt->nexthop);
+	ttl_word = *(__be16 *)&ip->ttl;
+	ip->check = ~csum_fold((__u16)~ip->check + addrs_delta +
+			       csum_replace16(ttl_word, ttl_word - bpf_htons(0x100)));
+	ip->ttl--;
+	ip->saddr = pkt->to.src.w[3];
+	ip->daddr = pkt->to.dst.w[3];
+	*ports = pkt->to.ports;
+	return LB_NEXT;
+}
+
+/*
+ * Native mode: the complete checksum, summed over the packet with a field of zero. inner: with the
+ * addresses that it came with.
+ */
+__noinline int csum_complete(struct xdp_md *ctx, int inner)
+{
+	struct lb_scratch *scratch = scratch_get();
+	const struct lb_tuple *tuple;
+	const struct lb_pkt *pkt;
+	__be16 *field;
+	__u16 check;
+	__s64 sum;
+
+	if (!scratch)
+		return lb_drop(LB_DROP_OUTPUT);
+	pkt = &scratch->pkt;
+	tuple = inner ? &pkt->tuple : &pkt->to;
+	field = csum_field(ctx, pkt);
 	if (!field)
 		return lb_drop(LB_DROP_OUTPUT);
 	*field = 0;
-	sum = csum_transport(pkt);
+	sum = csum_transport(ctx, pkt);
 	if (sum < 0)
 		return lb_drop(LB_DROP_CHECKSUM);
-	check = ~csum_fold(sum + csum_pseudo(pkt, &pkt->to.src, &pkt->to.dst));
-	field = csum_field(pkt);
+	check = ~csum_fold(sum + csum_pseudo(pkt, &tuple->src, &tuple->dst));
+	field = csum_field(ctx, pkt);
 	if (!field)
 		return lb_drop(LB_DROP_OUTPUT);
 	*field = check ? check : 0xffff;
 	return LB_NEXT;
 }
 
-static __always_inline enum lb_verdict rewrite(struct lb_pkt *pkt, struct ct_flow *flow)
+/* fullnat: other addresses and ports. */
+static __always_inline enum lb_verdict rewrite(struct xdp_md *ctx, const struct lb_pkt *pkt,
+					       struct ct_flow *flow)
 {
-	__be16 *field = csum_field(pkt);
+	__u64 addrs_delta = rewrite_addrs_delta(pkt);
+	__be16 *field = csum_field(ctx, pkt);
 	enum lb_verdict verdict;
 	int partial;
 	__u16 old;
@@ -218,22 +243,22 @@ static __always_inline enum lb_verdict rewrite(struct lb_pkt *pkt, struct ct_flo
 	if (!field)
 		return lb_drop(LB_DROP_OUTPUT);
 	old = *field;
-	partial = lb_config.generic ? csum_kind(pkt, flow, old) : csum_is_pseudo(pkt, old);
-	verdict = rewrite_headers(pkt);
+	partial = lb_config.generic ? csum_kind(ctx, pkt, flow, old) : csum_is_pseudo(pkt, old);
+	verdict = rewrite_headers(ctx, pkt, addrs_delta);
 	if (verdict != LB_NEXT)
 		return verdict;
 	if (pkt->ip_proto == IPPROTO_UDP && !old)
 		return LB_NEXT; /* RFC 768: the sender made none */
-	if (partial && !lb_config.generic)
-		return csum_complete(pkt);
-	field = csum_field(pkt);
+	if (unlikely(partial) && !lb_config.generic)
+		return csum_complete(ctx, 0);
+	field = csum_field(ctx, pkt);
 	if (!field)
 		return lb_drop(LB_DROP_OUTPUT);
 	if (partial) {
-		*field = csum_fold(old + rewrite_addrs_delta(pkt));
+		*field = csum_fold(old + addrs_delta);
 		return LB_NEXT;
 	}
-	old = ~csum_fold((__u16)~old + rewrite_addrs_delta(pkt) + rewrite_ports_delta(pkt));
+	old = ~csum_fold((__u16)~old + addrs_delta + rewrite_ports_delta(pkt));
 	*field = old || pkt->ip_proto != IPPROTO_UDP ? old : 0xffff;
 	return LB_NEXT;
 }

@@ -1,10 +1,72 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Which VIP a packet is for, and which backend a new flow of it goes to. New flows only. */
+/* Which VIP a packet is for, and which backend a new flow of it goes to. */
 #ifndef LB_SERVICE_H
 #define LB_SERVICE_H
 
+#include "ct_table.h"
 #include "maps.h"
 #include "pkt.h"
+
+/* Behind the first probe of lb_locals. */
+static __noinline struct lb_local *local_search(const struct lb_addr *addr)
+{
+	struct lb_local *local;
+	__u32 i, slot;
+
+	for (i = 1; i < LOCAL_PROBES; i++) {
+		slot = local_slot(addr, i);
+		local = bpf_map_lookup_elem(&lb_locals, &slot);
+		if (local && local->id && addr_same(&local->addr, addr))
+			return local;
+		if (!local || !(local->flags & LB_LOCAL_MORE))
+			return NULL;
+	}
+	return NULL;
+}
+
+/* Is the destination an address that VIPs or SNAT use? All others are none of our business. */
+static __always_inline enum lb_verdict local_find(struct lb_pkt *pkt)
+{
+	__u32 slot = local_slot(&pkt->tuple.dst, 0);
+	struct lb_local *local = bpf_map_lookup_elem(&lb_locals, &slot);
+
+	if (!local)
+		return LB_PASS;
+	if (unlikely(!local->id || !addr_same(&local->addr, &pkt->tuple.dst))) {
+		if (likely(!(local->flags & LB_LOCAL_MORE)))
+			return LB_PASS;
+		local = local_search(&pkt->tuple.dst);
+		if (!local)
+			return LB_PASS;
+	}
+	pkt->local = local->id;
+	pkt->local_flags = local->flags & (LB_LOCAL_VIP | LB_LOCAL_SNAT);
+	pkt->local_ports = local->ports;
+	return LB_NEXT;
+}
+
+static __always_inline int port_in(const struct lb_port_range *ranges, __u16 port)
+{
+	return (ranges[0].lo && port >= ranges[0].lo && port <= ranges[0].hi) ||
+	       (ranges[1].lo && port >= ranges[1].lo && port <= ranges[1].hi);
+}
+
+/*
+ * May the packet be for a VIP, or be a reply to a port that we gave out? Tells from the address alone
+ * that the host's ssh is the host's.
+ */
+static __always_inline enum lb_verdict local_wants(const struct lb_pkt *pkt)
+{
+	struct lb_settings *settings;
+
+	if (pkt->local_ports & local_port_bit(pkt->tuple.dport, pkt->ip_proto))
+		return LB_NEXT;
+	settings = settings_get();
+	if (pkt->local_flags & LB_LOCAL_SNAT && settings &&
+	    port_in(settings->reply_ports, bpf_ntohs(pkt->tuple.dport)))
+		return LB_NEXT;
+	return LB_PASS;
+}
 
 /* Most exact first: address and port, then every port. */
 static __always_inline struct lb_vip *service_find(const struct lb_addr *addr, __be16 port,
@@ -20,12 +82,11 @@ static __always_inline struct lb_vip *service_find(const struct lb_addr *addr, _
 }
 
 /* The backend that a reference means, or NULL if it was removed since. */
-static __always_inline struct lb_backend *backend_get(const struct lb_backend_ref *ref)
+static __always_inline struct lb_backend *backend_get(__u32 index, __u32 gen)
 {
-	__u32 index = ref->index;
-	struct lb_backend *backend = bpf_map_lookup_elem(&lb_backends, &index);
+	struct lb_backend *backend = backend_at(index);
 
-	if (!backend || *(volatile __u32 *)&backend->gen != ref->gen)
+	if (!backend || *(volatile __u32 *)&backend->gen != gen)
 		return NULL;
 	return backend;
 }
@@ -48,7 +109,7 @@ static __always_inline struct lb_backend *backend_select(const struct lb_vip *vi
 	if (!pool || !pool->slots_n || slot >= LB_MAGLEV_SLOTS)
 		return NULL;
 	*ret_ref = pool->slots[slot];
-	return ret_ref->gen ? backend_get(ret_ref) : NULL;
+	return ret_ref->gen ? backend_get(ret_ref->index, ret_ref->gen) : NULL;
 }
 
 #endif

@@ -17,15 +17,15 @@ static __always_inline __u32 snat_ports_n(const struct lb_port_range *range)
 	return range->lo ? range->hi - range->lo + 1 : 0;
 }
 
-/* 0: there is none. */
-static __always_inline __u32 snat_space(const struct lb_vip *vip, const struct lb_backend *backend,
-					struct lb_snat_space *ret)
+/* ports_n is 0 if there are none. */
+static __always_inline void snat_space(const struct lb_vip *vip, const struct lb_backend *backend,
+				       struct lb_snat_space *ret)
 {
-	__u32 zero = 0;
-	struct lb_settings *settings = bpf_map_lookup_elem(&lb_settings, &zero);
+	struct lb_settings *settings = settings_get();
 
+	ret->ports_n = 0;
 	if (!settings)
-		return 0;
+		return;
 	ret->low = settings->ports[0];
 	ret->high = settings->ports[1];
 	ret->ports_n = snat_ports_n(&ret->low) + snat_ports_n(&ret->high);
@@ -33,20 +33,14 @@ static __always_inline __u32 snat_space(const struct lb_vip *vip, const struct l
 	__builtin_memcpy(ret->addrs, vip->snat, sizeof(ret->addrs));
 	if (!vip->snat_n)
 		ret->addrs[0] = backend->snat;
-	return ret->ports_n;
 }
 
 /* Is a destination port one that we allocate? */
-static __always_inline int snat_owns(__be16 port_be)
+static __always_inline int snat_owns(__be16 port)
 {
-	__u32 zero = 0;
-	struct lb_settings *settings = bpf_map_lookup_elem(&lb_settings, &zero);
-	__u16 port = bpf_ntohs(port_be);
+	struct lb_settings *settings = settings_get();
 
-	return settings && ((settings->ports[0].lo && port >= settings->ports[0].lo &&
-			     port <= settings->ports[0].hi) ||
-			    (settings->ports[1].lo && port >= settings->ports[1].lo &&
-			     port <= settings->ports[1].hi));
+	return settings && port_in(settings->ports, bpf_ntohs(port));
 }
 
 /* From the worst to the best that a port can be. */
@@ -63,43 +57,50 @@ enum snat_claim {
  * there too, or is about to be and this one is new. Otherwise it outlived its forward half, and what
  * it knows is of another connection.
  */
-static __always_inline int snat_own(const struct ct_flow *own, const struct ct_flow *half)
+static __always_inline int snat_own(struct ct_ref *own, const struct lb_scratch *scratch)
 {
-	if (own->backend.gen != half->backend.gen || own->backend.index != half->backend.index)
-		return SNAT_EXPIRED;
-	if (ct_find(&half->peer))
+	struct ct_cold *cold = ct_cold(own);
+	struct ct_ref in;
+
+	if (ct_lookup(&scratch->pkt.key, &in))
 		return SNAT_CLAIMED;
-	return own->created == half->created && own->phase[CT_DIR_OUT] == CT_PHASE_NONE ?
+	return cold && cold->created == scratch->half.cold.created &&
+			       ct_phase(own->ctl, CT_DIR_OUT) == CT_PHASE_NONE ?
 		       SNAT_CLAIMED :
 		       SNAT_EXPIRED;
 }
 
+/* Is the half of the same client and VIP as the one to be created, and on the same backend? */
+static __always_inline int snat_is_own(const struct ct_flow *own, const struct ct_flow *half)
+{
+	return addr_same(&own->client, &half->client) && ct_peer_ends(own) == ct_peer_ends(half) &&
+	       own->backend == half->backend && own->gen == half->gen;
+}
+
 /*
- * Tries the port of the scratch's reply key. Not static, so that the verifier looks at it once and
- * not once per try.
+ * Tries the port of the scratch's key. Not static, so that the verifier looks at it once and not
+ * once per try.
  */
 __noinline int snat_try(__u32 now)
 {
 	struct lb_scratch *scratch = scratch_get();
-	const struct ct_flow *half;
-	struct ct_flow *other;
+	struct ct_ref other = {};
 
 	if (!scratch)
 		return SNAT_TAKEN;
-	half = &scratch->half;
-	if (!ct_create(&scratch->reply, &scratch->half))
+	if (!ct_create(now))
 		return SNAT_CLAIMED;
-	other = ct_find(&scratch->reply);
-	if (!other || other->dead)
+	if (!ct_lookup(&scratch->key, &other))
 		return SNAT_TAKEN;
-	if (ct_key_equal(&other->peer, &half->peer))
-		return snat_own(other, half);
-	if (flow_expired(now, other) || !backend_get(&other->backend))
+	if (snat_is_own(other.flow, &scratch->half.flow))
+		return snat_own(&other, scratch);
+	if (flow_expired(now, other.flow, lb_config.hz) ||
+	    !backend_get(other.flow->backend, other.flow->gen))
 		return SNAT_EXPIRED;
-	if (ct_state_of(scratch->reply.ip_proto, other->phase[CT_DIR_IN],
-			other->phase[CT_DIR_OUT]) == CT_CLOSED)
+	if (ct_state_of(scratch->key.ip_proto, ct_phase(other.ctl, CT_DIR_IN),
+			ct_phase(other.ctl, CT_DIR_OUT)) == CT_CLOSED)
 		return SNAT_CLOSED;
-	return other->half_open ? SNAT_HALF_OPEN : SNAT_TAKEN;
+	return other.ctl & CT_HALF_OPEN ? SNAT_HALF_OPEN : SNAT_TAKEN;
 }
 
 /*
@@ -111,20 +112,21 @@ static __always_inline __u32 snat_step(__u32 hash, __u32 total)
 	return total < 61 * SNAT_TRIES ? 1 : 1 + hash % 61;
 }
 
-/* Puts the n-th address and port of the space into the reply key. */
+/* Puts the n-th address and port of the space into the key. */
 static __always_inline void snat_set(struct lb_scratch *scratch, __u32 n)
 {
 	const struct lb_snat_space *space = &scratch->space;
 	__u32 addr = n / space->ports_n % LB_SNAT_MAX, port = n % space->ports_n;
 	__u32 low_n = snat_ports_n(&space->low);
 
-	scratch->reply.local = space->addrs[addr];
-	scratch->reply.local_port =
+	scratch->key.local = space->addrs[addr];
+	scratch->key.local_port =
 		bpf_htons(port < low_n ? space->low.lo + port : space->high.lo + port - low_n);
+	scratch->half.flow.ends = scratch->key.ends;
 }
 
 /*
- * Looks for a port, leaving it in the reply key; SNAT_TAKEN: none of those tried will do. It starts
+ * Looks for a port, leaving it in the scratch's key; SNAT_TAKEN: none of those tried will do. It starts
  * where the client's 5-tuple says, so a client that comes back finds its own. Not static: see
  * snat_try().
  */
@@ -163,27 +165,23 @@ __noinline int snat_search(__u32 hash, __u32 now)
  * and key, all but the local side, are filled in. What is in the way of the best port found ends.
  * LB_NEXT, or why not.
  */
-static __always_inline enum lb_verdict snat_claim(struct lb_pkt *pkt, const struct lb_vip *vip,
-						  const struct lb_backend *backend, __u32 hash,
-						  struct lb_scratch *scratch)
+static __always_inline enum lb_verdict snat_claim(struct lb_scratch *scratch, __u32 hash)
 {
 	struct lb_totals *totals = count_totals();
-	struct ct_flow *other;
+	__u32 now = scratch->pkt.now;
 	int claim;
 
-	if (!totals || !snat_space(vip, backend, &scratch->space))
+	if (!totals)
 		return lb_drop(LB_DROP_NO_PORT);
-	claim = snat_search(hash, pkt->now);
+	claim = snat_search(hash, now);
 	if (claim == SNAT_CLAIMED)
 		return LB_NEXT;
 	if (claim == SNAT_TAKEN)
 		return lb_drop(LB_DROP_NO_PORT);
 	if (claim == SNAT_CLOSED)
 		totals->ports_reused++;
-	other = ct_find(&scratch->reply);
-	if (other)
-		flow_end(&scratch->reply, other, claim == SNAT_EXPIRED);
-	return ct_create(&scratch->reply, &scratch->half) ? lb_drop(LB_DROP_NO_PORT) : LB_NEXT;
+	flow_end_key(&scratch->key, claim == SNAT_EXPIRED);
+	return ct_create(now) ? lb_drop(LB_DROP_NO_PORT) : LB_NEXT;
 }
 
 #endif

@@ -8,7 +8,7 @@ _lbctl_commands="attach detach unload add-vip set-vip del-vip add-backend set-ba
 _lbctl_options() {
 	local filters="--vip --backend --client --state --proto"
 	case $1 in
-	attach) echo --mode --flows ;;
+	attach) echo --mode --flow-table --flows ;;
 	detach) echo --all ;;
 	add-vip | set-vip) echo --method --scheduler --hash --snat --timeout --force ;;
 	add-backend) echo --weight ;;
@@ -24,7 +24,8 @@ _lbctl_options() {
 _lbctl_argument() {
 	case $1 in
 	--mode) echo auto native generic ;;
-	--method) echo fullnat ;;
+	--flow-table) echo assoc lru ;;
+	--method) echo fullnat ipip ;;
 	--scheduler) echo maglev ;;
 	--hash) echo 5tuple ;;
 	--output | -o) echo table json ;;

@@ -10,6 +10,7 @@
 #include "balancer.h"
 #include "host.h"
 #include "loader.h"
+#include "names.h"
 
 #define FLOWS_DEFAULT 262144
 
@@ -92,19 +93,32 @@ static int claim_netns(struct balancer *b, struct lb_settings *settings, struct 
 	return 0;
 }
 
-static int choose_flows(struct balancer *b, struct lb_settings *settings, uint32_t flows,
-			struct text_error *error)
+/* The flow table is the balancer's, made by its first attach. */
+static int choose_table(struct balancer *b, struct lb_settings *settings,
+			const struct attach_wish *wish, struct text_error *error)
 {
-	if (b->maps.fd[MAP_FLOWS] < 0) /* chosen by an attach that was cut short */
-		settings->flows = 0;
-	if (flows && settings->flows && flows != settings->flows) {
+	bool made = maps__table_exists(&b->maps);
+
+	if (!made) {
+		settings->flows = wish->flows ? wish->flows : FLOWS_DEFAULT;
+		settings->table = wish->table < 0 ? LB_TABLE_ASSOC : (uint32_t)wish->table;
+		/* Two slots for each half of a pair. */
+		for (settings->sets = 2; settings->sets * CT_WAYS < 4 * settings->flows;)
+			settings->sets *= 2;
+		return 0;
+	}
+	if (wish->flows && wish->flows != settings->flows) {
 		text_error__set(error,
 				"the flow table was made for %u flows; lbctl unload removes it with "
 				"all state", settings->flows);
 		return -EBUSY;
 	}
-	if (!settings->flows)
-		settings->flows = flows ? flows : FLOWS_DEFAULT;
+	if (wish->table >= 0 && (uint32_t)wish->table != settings->table) {
+		text_error__set(error,
+				"the flow table is %s; lbctl unload removes it with all state",
+				lb_table_names[settings->table & 1]);
+		return -EBUSY;
+	}
 	return 0;
 }
 
@@ -124,7 +138,7 @@ static void refresh_backends(struct balancer *b)
 			maps__backend_nexthop_put(&b->maps, i, &nexthop);
 		if (backend->snat || nl__route_get(b->nl, &backend->addr, &route) || !route.has_src)
 			continue;
-		maps__local_get(&b->maps, &route.src, LB_LOCAL_SNAT, &backend->snat);
+		maps__local_get(&b->maps, &route.src, LB_LOCAL_SNAT, 0, &backend->snat);
 	}
 }
 
@@ -203,10 +217,11 @@ static int settle_iface(struct balancer *b, uint32_t ifindex, const struct lb_if
 
 /* before: the entry of an interface that is ours already, NULL if it isn't. */
 static int attach_mode(struct balancer *b, const struct nl_link *link, enum lb_mode mode,
-		       uint32_t flows, const struct lb_iface *before, struct text_error *error)
+		       const struct lb_settings *settings, const struct lb_iface *before,
+		       struct text_error *error)
 {
 	struct lb_iface iface = { .mode = mode, .clsact = before ? before->clsact : 0 };
-	int err = loader__load(b->dir, mode, true, flows, error);
+	int err = loader__load(b->dir, mode, true, settings, error);
 
 	if (!err && mode == LB_MODE_GENERIC)
 		err = clsact_add(b, link, &iface, error);
@@ -297,7 +312,7 @@ int balancer__attach_check(struct balancer *b, const char *iface, struct text_er
 	return err;
 }
 
-int balancer__attach(struct balancer *b, const char *iface, enum attach_mode asked, uint32_t flows,
+int balancer__attach(struct balancer *b, const char *iface, const struct attach_wish *wish,
 		     void (*say)(const char *text), bool *ret_new, struct text_error *error)
 {
 	enum lb_mode own_mode_was = LB_MODE_NATIVE, mode;
@@ -320,12 +335,12 @@ int balancer__attach(struct balancer *b, const char *iface, enum attach_mode ask
 		before = &entry;
 	}
 	*ret_new = !own;
-	why = choose_mode(&link, asked, own, own_mode_was, &mode);
+	why = choose_mode(&link, wish->mode, own, own_mode_was, &mode);
 	err = maps__settings(&b->maps, &settings);
 	if (!err)
 		err = claim_netns(b, &settings, error);
 	if (!err)
-		err = choose_flows(b, &settings, flows, error);
+		err = choose_table(b, &settings, wish, error);
 	if (!err)
 		err = maps__settings_put(&b->maps, &settings);
 	if (!err)
@@ -336,12 +351,12 @@ int balancer__attach(struct balancer *b, const char *iface, enum attach_mode ask
 		err = fib_enable(b, &settings, error);
 	if (err)
 		return err;
-	err = attach_mode(b, &link, mode, settings.flows, before, error);
-	if (err && asked == ATTACH_AUTO && mode == LB_MODE_NATIVE && !own) {
+	err = attach_mode(b, &link, mode, &settings, before, error);
+	if (err && wish->mode == ATTACH_AUTO && mode == LB_MODE_NATIVE && !own) {
 		snprintf(reason, sizeof(reason), "native was refused: %s", strerror(-err));
 		why = reason;
 		mode = LB_MODE_GENERIC;
-		err = attach_mode(b, &link, mode, settings.flows, NULL, error);
+		err = attach_mode(b, &link, mode, &settings, NULL, error);
 	}
 	if (err)
 		return err;

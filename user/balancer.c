@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "host.h"
 #include "loader.h"
+#include "local_table.h"
 
 /* A next hop that answers does so within milliseconds; a packet has its own fallbacks. */
 #define RESOLVE_MS 300
@@ -85,8 +87,11 @@ static int first_settings(struct lb_settings *ret)
 	memset(ret, 0, sizeof(*ret));
 	ret->layout = LB_LAYOUT_VERSION;
 	ret->lo_forwarding = -1;
+	ret->fib_generation = 1;
 	for (i = 0; !err && i < CT_STATES; i++)
-		ret->timeout[i] = ct_timeout_s[i] * hz;
+		ret->timeout[i] = ct_timeout_pack(ct_timeout_s[i] * hz);
+	if (!err && getrandom(&ret->seed, sizeof(ret->seed), 0) != sizeof(ret->seed))
+		err = -EIO;
 	return err;
 }
 
@@ -131,6 +136,9 @@ static void end(struct balancer *b)
 	if (maps__settings(&b->maps, &settings))
 		return;
 	settings.dirty = 0;
+	/* Routes and neighbours may be others by now: ask for all of them again. */
+	if (!++settings.fib_generation)
+		settings.fib_generation = 1;
 	maps__settings_put(&b->maps, &settings);
 }
 
@@ -224,7 +232,13 @@ struct sync {
 	bool vips[LB_MAX_VIPS];
 	bool backends[LB_MAX_BACKENDS];
 	uint16_t locals[LB_MAX_LOCALS]; /* flags */
+	uint64_t ports[LB_MAX_LOCALS];	/* lb_local.ports */
 };
+
+uint64_t balancer__port_bits(const struct lb_service_key *key)
+{
+	return key->port ? local_port_bit(key->port, key->ip_proto) : ~0ULL;
+}
 
 static int sync_vip(const struct lb_service_key *key, const struct lb_vip *vip, void *arg)
 {
@@ -233,12 +247,13 @@ static int sync_vip(const struct lb_service_key *key, const struct lb_vip *vip, 
 	const struct lb_backend *backend;
 	uint16_t id;
 	uint32_t i;
-	int err = maps__local_get(maps, &key->addr, LB_LOCAL_VIP, &id);
+	int err = maps__local_get(maps, &key->addr, LB_LOCAL_VIP, balancer__port_bits(key), &id);
 
 	if (err)
 		return err;
 	sync->vips[vip->id] = true;
 	sync->locals[id] |= LB_LOCAL_VIP;
+	sync->ports[id] |= balancer__port_bits(key);
 	for (i = 0; i < vip->snat_n && i < LB_SNAT_MAX; i++)
 		sync->locals[vip->snat[i]] |= LB_LOCAL_SNAT;
 	err = maps__pool_get(maps, vip->id, sync->pool);
@@ -283,8 +298,8 @@ static int sync_flow(const struct flow *flow, void *arg)
 {
 	struct sync *sync = arg;
 
-	if (!flow->expired && flow->in.peer.local < LB_MAX_LOCALS)
-		sync->locals[flow->in.peer.local] |= LB_LOCAL_SNAT;
+	if (!flow->expired && flow->peer.local && flow->peer.local < LB_MAX_LOCALS)
+		sync->locals[flow->peer.local] |= LB_LOCAL_SNAT;
 	return 0;
 }
 
@@ -306,7 +321,8 @@ static int sync_locals(struct sync *sync)
 		if (err && err != -ENOENT)
 			return err;
 	}
-	return maps__locals_sync(maps, sync->locals);
+	maps__locals_sync(maps, sync->locals, sync->ports);
+	return 0;
 }
 
 int balancer__sync(struct balancer *b)
@@ -341,6 +357,17 @@ out:
 	return err;
 }
 
+/* Flows that exist keep their ports, so replies to all that were ever given out are looked at. */
+static void widen(struct lb_port_range *range, const struct lb_port_range *by)
+{
+	if (!by->lo)
+		return;
+	if (!range->lo || by->lo < range->lo)
+		range->lo = by->lo;
+	if (by->hi > range->hi)
+		range->hi = by->hi;
+}
+
 int balancer__refresh_ports(struct balancer *b, struct text_error *error)
 {
 	struct lb_port_range ports[LB_PORT_RANGES];
@@ -358,6 +385,8 @@ int balancer__refresh_ports(struct balancer *b, struct text_error *error)
 		err = maps__settings(&b->maps, &settings);
 	if (!err) {
 		memcpy(settings.ports, ports, sizeof(ports));
+		for (n = 0; n < LB_PORT_RANGES; n++)
+			widen(&settings.reply_ports[n], &ports[n]);
 		err = maps__settings_put(&b->maps, &settings);
 	}
 	if (err)

@@ -34,6 +34,9 @@ int balancer__open_locked(struct balancer *b, const char *dir, bool create,
 			  void (*note)(const char *text), struct text_error *error);
 void balancer__close(struct balancer *b);
 
+/* Bits of lb_local.ports that let a VIP's packets in. */
+uint64_t balancer__port_bits(const struct lb_service_key *key);
+
 /* Removes what no VIP refers to: backends, pools, addresses. */
 int balancer__sync(struct balancer *b);
 
@@ -99,15 +102,21 @@ enum attach_mode {
 	ATTACH_GENERIC,
 };
 
+/* What attach is asked for. */
+struct attach_wish {
+	int mode;	/* enum attach_mode */
+	uint32_t flows; /* 0: not given */
+	int table;	/* enum lb_table; -1: not given */
+};
+
 /*
- * attach.c. say() gets the line that tells mode and reason. flows 0: not given. *ret_new: it was
- * not attached before. check: whether the interface is there, and free or ours.
+ * attach.c. say() gets the line that tells mode and reason. *ret_new: it was not attached before. check: whether the interface is there, and free or ours.
  */
 /* Of all interfaces of one attach, when they are on. */
 void balancer__attach_notes(struct balancer *b);
 int balancer__links_sync(struct balancer *b, struct text_error *error); /* before the others */
 int balancer__attach_check(struct balancer *b, const char *iface, struct text_error *error);
-int balancer__attach(struct balancer *b, const char *iface, enum attach_mode mode, uint32_t flows,
+int balancer__attach(struct balancer *b, const char *iface, const struct attach_wish *wish,
 		     void (*say)(const char *text), bool *ret_new, struct text_error *error);
 int balancer__detach_check(struct balancer *b, const char *iface, struct text_error *error);
 int balancer__detach(struct balancer *b, const char *iface, struct text_error *error);

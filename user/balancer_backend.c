@@ -9,6 +9,7 @@
 
 #include "balancer.h"
 #include "maglev.h"
+#include "names.h"
 
 enum lb_admin balancer__member_state(const struct lb_pool_member *member)
 {
@@ -138,10 +139,16 @@ static int backend_check(struct balancer *b, struct change *change, const struct
 			 const struct endpoint *backend, struct text_error *error)
 {
 	if (lb_addr__is_v4(&backend->addr) != lb_addr__is_v4(&service->addr)) {
-		text_error__set(error, "an %s backend can't serve an %s VIP with method fullnat",
+		text_error__set(error, "an %s backend can't serve an %s VIP with method %s",
 				lb_addr__is_v4(&backend->addr) ? "IPv4" : "IPv6",
-				lb_addr__is_v4(&service->addr) ? "IPv4" : "IPv6");
+				lb_addr__is_v4(&service->addr) ? "IPv4" : "IPv6",
+				lb_method_names[change->vip.method & 1]);
 		return -EAFNOSUPPORT;
+	}
+	if (change->vip.method != LB_METHOD_FULLNAT && backend_port(service, backend) != service->port) {
+		text_error__set(error, "method %s leaves the port as it is: name no other than the VIP's",
+				lb_method_names[change->vip.method & 1]);
+		return -EINVAL;
 	}
 	if (pool_find(b, change->pool, &backend->addr, backend_port(service, backend))) {
 		text_error__set(error, "it exists; lbctl set-backend changes it");
@@ -167,7 +174,7 @@ static int backend_snat(struct balancer *b, struct lb_backend *backend, struct t
 
 	if (err || route.type != RTN_UNICAST || !route.has_src)
 		return 0; /* later: attach looks again, and packets say no_snat until then */
-	err = maps__local_get(&b->maps, &route.src, LB_LOCAL_SNAT, &backend->snat);
+	err = maps__local_get(&b->maps, &route.src, LB_LOCAL_SNAT, 0, &backend->snat);
 	if (err)
 		text_error__set(error, "can't keep SNAT address: %s", strerror(-err));
 	return err;
@@ -221,8 +228,8 @@ static bool flow_is_udp_of(const struct flow *flow, void *arg)
 {
 	const struct lb_backend_ref *ref = arg;
 
-	return flow->key.ip_proto == IPPROTO_UDP && flow->in.backend.index == ref->index &&
-	       flow->in.backend.gen == ref->gen;
+	return flow->key.ip_proto == IPPROTO_UDP && flow->backend.index == ref->index &&
+	       flow->backend.gen == ref->gen;
 }
 
 int balancer__set_backend(struct balancer *b, const struct service *service,

@@ -141,7 +141,8 @@ static int vip_snat(struct balancer *b, const struct vip_options *options, struc
 		err = snat_check(b, &options->snat[i], options->force, error);
 		if (err)
 			return err;
-		err = maps__local_get(&b->maps, &options->snat[i], LB_LOCAL_SNAT, &vip->snat[i]);
+		err = maps__local_get(&b->maps, &options->snat[i], LB_LOCAL_SNAT, 0,
+				      &vip->snat[i]);
 		if (err) {
 			text_error__set(error, "can't keep SNAT address: %s", strerror(-err));
 			return err;
@@ -176,7 +177,8 @@ static int vip_apply(struct balancer *b, const struct service *service,
 		vip->hash = options->hash;
 	for (i = 0; i < CT_STATES; i++)
 		if (options->timeout_ms[i])
-			vip->timeout[i] = ((uint64_t)options->timeout_ms[i] * hz + 999) / 1000;
+			vip->timeout[i] = ct_timeout_pack(
+				((uint64_t)options->timeout_ms[i] * hz + 999) / 1000);
 	return vip_snat(b, options, vip, error);
 }
 
@@ -212,7 +214,8 @@ int balancer__add_vip(struct balancer *b, const struct service *service,
 	if (!err)
 		err = maps__pool_put(&b->maps, vip.id, empty);
 	if (!err)
-		err = maps__local_get(&b->maps, &service->addr, LB_LOCAL_VIP, &local);
+		err = maps__local_get(&b->maps, &service->addr, LB_LOCAL_VIP,
+				      balancer__port_bits(&key), &local);
 	if (!err)
 		err = maps__vip_put(&b->maps, &key, &vip);
 	free(empty);
@@ -226,6 +229,31 @@ int balancer__add_vip(struct balancer *b, const struct service *service,
 	return 0;
 }
 
+/* A method that leaves the port as it is can't serve backends that have another. */
+static int method_check(struct balancer *b, const struct service *service, const struct lb_vip *vip,
+			struct text_error *error)
+{
+	struct lb_pool *pool;
+	uint32_t i;
+	int err;
+
+	if (vip->method == LB_METHOD_FULLNAT)
+		return 0;
+	pool = calloc(1, sizeof(*pool));
+	err = pool ? maps__pool_get(&b->maps, vip->id, pool) : -ENOMEM;
+	for (i = 0; !err && i < pool->members_n; i++)
+		if (ntohs(b->maps.backends[pool->members[i].ref.index].port) != service->port)
+			err = -EINVAL;
+	if (err == -EINVAL)
+		text_error__set(error, "method %s leaves the port as it is, and a backend has another; "
+				       "lbctl show backends",
+				lb_method_names[vip->method & 1]);
+	else if (err)
+		text_error__set(error, "%s", strerror(-err));
+	free(pool);
+	return err;
+}
+
 int balancer__set_vip(struct balancer *b, const struct service *service,
 		      const struct vip_options *options, struct text_error *error)
 {
@@ -235,6 +263,8 @@ int balancer__set_vip(struct balancer *b, const struct service *service,
 
 	if (!err)
 		err = vip_apply(b, service, options, &vip, error);
+	if (!err)
+		err = method_check(b, service, &vip, error);
 	if (err)
 		return err;
 	service__to_key(service, &key);

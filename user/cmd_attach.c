@@ -5,10 +5,7 @@
 
 #include "command.h"
 
-static struct attach_options {
-	int mode;
-	uint32_t flows;
-} attach_options;
+static struct attach_wish attach_wish = { .table = -1 };
 
 /* 16 million flows are some 6 GB. */
 static int parse_flows(const char *text, void *into, struct text_error *error)
@@ -24,12 +21,17 @@ static int parse_flows(const char *text, void *into, struct text_error *error)
 static const struct option_def attach_defs[] = {
 	{ .name = "mode",
 	  .arg = "auto|native|generic",
-	  .offset = offsetof(struct attach_options, mode),
+	  .offset = offsetof(struct attach_wish, mode),
 	  .help = "auto (the default): native where the driver does it well, else generic" },
+	{ .name = "flow-table",
+	  .arg = "assoc|lru",
+	  .offset = offsetof(struct attach_wish, table),
+	  .help = "assoc (the default): lbctl's own; lru: the kernel's LRU hash. Chosen at the "
+		  "first attach" },
 	{ .name = "flows",
 	  .arg = "N",
 	  .parse = parse_flows,
-	  .offset = offsetof(struct attach_options, flows),
+	  .offset = offsetof(struct attach_wish, flows),
 	  .help = "flows that the table holds, chosen at the first attach (default 262144)" },
 };
 
@@ -72,8 +74,8 @@ static int attach_all(struct call *call, struct balancer *b)
 	int i, status = check_all(call, b, balancer__attach_check);
 
 	for (i = 0; !status && i < call->operands_n; i++)
-		if (balancer__attach(b, call->operands[i], attach_options.mode,
-				     attach_options.flows, command__say, &is_new[i], &error))
+		if (balancer__attach(b, call->operands[i], &attach_wish, command__say,
+				     &is_new[i], &error))
 			status = failed_at(call, i, &error);
 	if (status == EXIT_DONE)
 		balancer__attach_notes(b);
@@ -114,7 +116,7 @@ const struct command cmd_attach = {
 	.operands_max = -1,
 	.options = attach_defs,
 	.options_n = sizeof(attach_defs) / sizeof(attach_defs[0]),
-	.into = &attach_options,
+	.into = &attach_wish,
 	.notes = attach_notes,
 	.run = run_attach,
 };

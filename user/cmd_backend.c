@@ -127,7 +127,7 @@ static int count_left(const struct flow *flow, void *arg)
 	struct left *left = arg;
 
 	if (!flow->expired && flow->state != CT_CLOSED &&
-	    flow->in.backend.index == left->ref.index && flow->in.backend.gen == left->ref.gen)
+	    flow->backend.index == left->ref.index && flow->backend.gen == left->ref.gen)
 		left->n++;
 	return 0;
 }

@@ -42,8 +42,8 @@ static const char *flow_vip_name(const struct flow_list *list, const struct flow
 	struct service service = { .port = ntohs(flow->key.local_port),
 				   .ip_proto = flow->key.ip_proto };
 
-	if (flow->in.vip < LB_MAX_VIPS && list->names->known[flow->in.vip])
-		return text__format_service(&list->names->service[flow->in.vip], buf, size);
+	if (flow->vip < LB_MAX_VIPS && list->names->known[flow->vip])
+		return text__format_service(&list->names->service[flow->vip], buf, size);
 	if (flow->key.local < LB_MAX_LOCALS)
 		service.addr = list->maps->local_addrs[flow->key.local];
 	return text__format_service(&service, buf, size);
@@ -52,10 +52,10 @@ static const char *flow_vip_name(const struct flow_list *list, const struct flow
 static json_t *flow_row(const struct flow_list *list, const struct flow *flow)
 {
 	struct endpoint client = { flow->key.remote, ntohs(flow->key.remote_port) };
-	struct endpoint backend = { flow->in.peer.remote, ntohs(flow->in.peer.remote_port) };
-	uint32_t left = flow->in.timeout > flow->idle ? flow->in.timeout - flow->idle : 0;
+	struct endpoint backend = { flow->peer.remote, ntohs(flow->peer.remote_port) };
+	uint32_t left = flow->timeout > flow->idle ? flow->timeout - flow->idle : 0;
 	char proto[16], from[80], vip[80], to[80];
-	int32_t age = (int32_t)(list->now - flow->in.created);
+	int32_t age = (int32_t)(list->now - flow->created);
 
 	if (age < (int32_t)flow->idle) /* two clock readings, a tick apart */
 		age = flow->idle;
@@ -64,7 +64,7 @@ static json_t *flow_row(const struct flow_list *list, const struct flow *flow)
 			 "client", text__format_endpoint(&client, from, sizeof(from)), "vip",
 			 flow_vip_name(list, flow, vip, sizeof(vip)), "backend",
 			 text__format_endpoint(&backend, to, sizeof(to)), "method",
-			 lb_method_names[LB_METHOD_FULLNAT], "state", ct_state_names[flow->state],
+			 lb_method_names[flow->method & 1], "state", ct_state_names[flow->state],
 			 "age_ms", to_ms(list, age), "idle_ms",
 			 to_ms(list, flow->idle), "expires_ms", to_ms(list, left), "packets", "in",
 			 (json_int_t)flow->in.packets, "out", (json_int_t)flow->out.packets, "bytes",
@@ -128,6 +128,7 @@ static const struct out_column stats_columns[] = {
 
 struct flow_count {
 	uint64_t all; /* past their time ones too: they hold entries and ports until collected */
+	uint64_t ports;
 	uint64_t live;
 	uint64_t half_open;
 };
@@ -137,6 +138,7 @@ static int count_flow(const struct flow *flow, void *arg)
 	struct flow_count *count = arg;
 
 	count->all++;
+	count->ports += flow->peer.local != 0;
 	count->live += !flow->expired;
 	count->half_open += !flow->expired && flow->half_open && flow->state != CT_CLOSED;
 	return 0;
@@ -154,7 +156,8 @@ static int add_ports(const struct lb_service_key *key, const struct lb_vip *vip,
 	struct port_space *space = arg;
 
 	(void)key;
-	if (!maps__pool_get(&space->b->maps, vip->id, space->pool))
+	if (vip->method == LB_METHOD_FULLNAT &&
+	    !maps__pool_get(&space->b->maps, vip->id, space->pool))
 		space->sum += space->ports * (vip->snat_n ? vip->snat_n : 1) * space->pool->members_n;
 	return 0;
 }
@@ -181,7 +184,7 @@ int show_stats(struct call *call, struct balancer *b, const struct filter *filte
 {
 	struct flow_count count = {};
 	struct lb_settings settings;
-	struct lb_totals totals;
+	struct maps_totals totals;
 	uint64_t ports = 0, gone, evicted;
 	int err = maps__settings(&b->maps, &settings);
 
@@ -194,24 +197,26 @@ int show_stats(struct call *call, struct balancer *b, const struct filter *filte
 		err = maps__flow_each(&b->maps, false, count_flow, &count);
 	if (err && err != -ENOENT)
 		return err;
-	/* The kernel evicts silently: what was made, wasn't removed and isn't there was evicted. */
-	gone = totals.flows_expired + totals.flows_removed + count.all;
-	evicted = totals.flows_created > gone ? totals.flows_created - gone : 0;
+	evicted = totals.rare.flows_evicted;
+	/* An LRU map evicts silently: what was made, wasn't removed and isn't there was evicted. */
+	gone = totals.rare.flows_expired + totals.rare.flows_removed + count.all;
+	if (settings.table == LB_TABLE_LRU)
+		evicted = totals.rare.flows_created > gone ? totals.rare.flows_created - gone : 0;
 	return out__object(
 		call->global->format, stats_columns,
 		sizeof(stats_columns) / sizeof(stats_columns[0]), stdout,
 		json_pack("{s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}, s:I}",
-			  "packets", (json_int_t)totals.seen.packets, "bytes",
-			  (json_int_t)totals.seen.bytes, "passed", (json_int_t)totals.passed,
+			  "packets", (json_int_t)totals.packets, "bytes",
+			  (json_int_t)totals.bytes, "passed", (json_int_t)totals.passed,
 			  "forwarded", (json_int_t)totals.forwarded, "dropped",
 			  (json_int_t)totals.dropped, "flows", "now", (json_int_t)count.live,
 			  "half_open", (json_int_t)count.half_open, "capacity",
-			  (json_int_t)settings.flows, "created", (json_int_t)totals.flows_created,
+			  (json_int_t)settings.flows, "created", (json_int_t)totals.rare.flows_created,
 			  "evicted", (json_int_t)evicted, "expired",
-			  (json_int_t)totals.flows_expired, "snat_ports", "used",
-			  (json_int_t)count.all, "available",
-			  (json_int_t)(ports > count.all ? ports - count.all : 0), "reused",
-			  (json_int_t)totals.ports_reused, "resets", (json_int_t)totals.resets));
+			  (json_int_t)totals.rare.flows_expired, "snat_ports", "used",
+			  (json_int_t)count.ports, "available",
+			  (json_int_t)(ports > count.ports ? ports - count.ports : 0), "reused",
+			  (json_int_t)totals.rare.ports_reused, "resets", (json_int_t)totals.rare.resets));
 }
 
 static const struct out_column reaped_columns[] = { { "flows ended", "flows", OUT_COUNT } };

@@ -23,9 +23,9 @@ static int tally_flow(const struct flow *flow, void *arg)
 
 	if (flow->expired || flow->state == CT_CLOSED)
 		return 0;
-	tally->backends[flow->in.backend.index]++; /* below the limit, else it were expired */
-	if (flow->in.vip < LB_MAX_VIPS)
-		tally->vips[flow->in.vip]++;
+	tally->backends[flow->backend.index]++; /* below the limit, else it were expired */
+	if (flow->vip < LB_MAX_VIPS)
+		tally->vips[flow->vip]++;
 	return 0;
 }
 
@@ -78,13 +78,31 @@ static int list_full(struct listing *list)
 	return list->filter->limit && list->rows >= list->filter->limit;
 }
 
+/* What all its backends carried, those that it had before too. */
+static int vip_carried(struct listing *list, uint16_t id, struct lb_count *ret)
+{
+	struct lb_count count;
+	uint32_t i;
+	int err = maps__vip_past(list->maps, id, ret);
+
+	for (i = 0; !err && i < list->pool->members_n; i++) {
+		err = maps__backend_stats(list->maps, list->pool->members[i].ref.index, &count);
+		ret->packets += count.packets;
+		ret->bytes += count.bytes;
+	}
+	return err;
+}
+
 static int list_vip(struct listing *list, const struct service *service, const struct lb_vip *vip)
 {
-	struct lb_vip_stats stats;
+	struct lb_count carried;
 	uint32_t i, up = 0;
+	uint64_t drops;
 	char name[80];
-	int err = maps__vip_stats(list->maps, vip->id, &stats);
+	int err = vip_carried(list, vip->id, &carried);
 
+	if (!err)
+		err = maps__vip_drops(list->maps, vip->id, &drops);
 	if (err)
 		return err;
 	for (i = 0; i < list->pool->members_n; i++)
@@ -93,13 +111,13 @@ static int list_vip(struct listing *list, const struct service *service, const s
 	return out__row(list->out,
 			json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "vip",
 				  text__format_service(service, name, sizeof(name)), "method",
-				  lb_method_names[vip->method], "scheduler",
+				  lb_method_names[vip->method & 1], "scheduler",
 				  lb_scheduler_names[vip->scheduler], "hash",
 				  lb_hash_names[vip->hash], "backends",
 				  (json_int_t)list->pool->members_n, "up", (json_int_t)up, "flows",
 				  (json_int_t)list->tally->vips[vip->id], "packets",
-				  (json_int_t)stats.carried.packets, "bytes",
-				  (json_int_t)stats.carried.bytes, "drops", (json_int_t)stats.drops));
+				  (json_int_t)carried.packets, "bytes",
+				  (json_int_t)carried.bytes, "drops", (json_int_t)drops));
 }
 
 static int list_backend(struct listing *list, const struct service *service,

@@ -40,10 +40,11 @@ static int parse_timeout(const char *text, void *into, struct text_error *error)
 
 static const struct option_def vip_defs[] = {
 	{ .name = "method",
-	  .arg = "fullnat",
+	  .arg = "fullnat|ipip",
 	  .offset = offsetof(struct vip_options, method),
-	  .help = "how packets reach backends; fullnat rewrites both addresses, and needs nothing "
-		  "there" },
+	  .help = "how packets reach backends. fullnat rewrites both addresses and needs nothing "
+		  "there; ipip puts them into an IP tunnel: the backend has the VIP and answers "
+		  "the client itself" },
 	{ .name = "scheduler",
 	  .arg = "maglev",
 	  .offset = offsetof(struct vip_options, scheduler),

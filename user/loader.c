@@ -48,7 +48,12 @@ static bool is_flow_table(const struct bpf_map *map)
 {
 	const char *name = bpf_map__name(map);
 
-	return !strcmp(name, map_names[MAP_FLOWS]) || !strcmp(name, map_names[MAP_HALF_OPEN]);
+	int i;
+
+	for (i = MAP_FLOW_SETS; i < MAPS; i++)
+		if (!strcmp(name, map_names[i]))
+			return true;
+	return false;
 }
 
 /* Not shared between programs: constants, and memory of a single run. */
@@ -125,8 +130,7 @@ static int maps_pin(const char *dir, struct lb_bpf *skel, bool settings)
 	return 0;
 }
 
-static int skel_open(const char *dir, struct lb_bpf **ret, bool *ret_new_settings,
-		     bool *ret_new_flows)
+static int skel_open(const char *dir, struct lb_bpf **ret, bool *ret_new_settings)
 {
 	struct bpf_map *map;
 	struct lb_bpf *skel;
@@ -136,7 +140,7 @@ static int skel_open(const char *dir, struct lb_bpf **ret, bool *ret_new_setting
 	log_tail[0] = '\0';
 	loader__quiet();
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
-	*ret_new_settings = *ret_new_flows = false;
+	*ret_new_settings = false;
 	skel = lb_bpf__open();
 	if (!skel)
 		return -errno;
@@ -147,7 +151,6 @@ static int skel_open(const char *dir, struct lb_bpf **ret, bool *ret_new_setting
 		if (err)
 			break;
 		*ret_new_settings |= is_new && map == skel->maps.lb_settings;
-		*ret_new_flows |= is_new && is_flow_table(map);
 	}
 	if (err)
 		lb_bpf__destroy(skel);
@@ -174,19 +177,21 @@ static int explain(int err, const char *what, struct text_error *error)
 
 int loader__create(const char *dir, const struct lb_settings *settings, struct text_error *error)
 {
-	bool new_settings, new_flows;
 	struct bpf_program *prog;
+	struct bpf_map *map;
+	bool new_settings;
 	struct lb_bpf *skel;
 	uint32_t zero = 0;
 	int err;
 
-	err = skel_open(dir, &skel, &new_settings, &new_flows);
+	err = skel_open(dir, &skel, &new_settings);
 	if (err)
 		return explain(err, "can't open the maps", error);
 	bpf_object__for_each_program(prog, skel->obj)
 		bpf_program__set_autoload(prog, false);
-	bpf_map__set_autocreate(skel->maps.lb_flows, false);
-	bpf_map__set_autocreate(skel->maps.lb_half_open, false);
+	bpf_object__for_each_map(map, skel->obj)
+		if (is_flow_table(map))
+			bpf_map__set_autocreate(map, false);
 	err = lb_bpf__load(skel);
 	if (!err && new_settings)
 		err = bpf_map_update_elem(bpf_map__fd(skel->maps.lb_settings), &zero, settings, 0);
@@ -217,31 +222,65 @@ static int prog_pin(const char *dir, const struct bpf_program *prog, const char 
 	return err;
 }
 
-/* Entries: two halves a flow; the table of half-open and closed ones has half of that beside. */
-static void flow_tables_size(struct lb_bpf *skel, uint32_t flows)
+/*
+ * One of the two flow tables; the verifier removes what would use the other. LRU entries: two halves
+ * a flow; the map of half-open and closed ones has half of that beside.
+ */
+static void flow_table_choose(struct lb_bpf *skel, const struct lb_settings *settings)
 {
-	bpf_map__set_max_entries(skel->maps.lb_flows, 2 * flows);
-	bpf_map__set_max_entries(skel->maps.lb_half_open, flows);
+	bool lru = settings->table == LB_TABLE_LRU;
+
+	bpf_map__set_autocreate(skel->maps.lb_flow_sets, !lru);
+	bpf_map__set_autocreate(skel->maps.lb_flow_cold, !lru);
+	bpf_map__set_autocreate(skel->maps.lb_flows, lru);
+	bpf_map__set_autocreate(skel->maps.lb_half_open, lru);
+	if (lru) {
+		bpf_map__set_max_entries(skel->maps.lb_flows, 2 * settings->flows);
+		bpf_map__set_max_entries(skel->maps.lb_half_open, settings->flows);
+	} else {
+		bpf_map__set_max_entries(skel->maps.lb_flow_sets, settings->sets);
+		bpf_map__set_max_entries(skel->maps.lb_flow_cold, settings->sets);
+	}
 }
 
-int loader__load(const char *dir, enum lb_mode mode, bool clsact, uint32_t flows,
-		 struct text_error *error)
+static int config_fill(enum lb_mode mode, bool clsact, const struct lb_settings *settings,
+		       struct lb_config *ret)
 {
-	bool new_settings, new_flows;
-	struct lb_config config = {};
-	struct lb_bpf *skel;
 	int err;
 
-	err = host__hz(&config.hz);
+	memset(ret, 0, sizeof(*ret));
+	err = host__hz(&ret->hz);
+	if (err)
+		return err;
+	while (2u << ret->tick_shift <= ret->hz)
+		ret->tick_shift++;
+	ct_hash_factors(settings->seed, ret->factors);
+	while (1u << ret->sets_bits < settings->sets)
+		ret->sets_bits++;
+	ret->table = settings->table;
+	ret->generic = mode == LB_MODE_GENERIC;
+	ret->clsact_egress = ret->generic && clsact;
+#if !defined(__x86_64__) && !defined(__i386__) && !defined(__s390x__)
+	ret->weak_order = 1;
+#endif
+	return 0;
+}
+
+int loader__load(const char *dir, enum lb_mode mode, bool clsact,
+		 const struct lb_settings *settings, struct text_error *error)
+{
+	struct lb_config config;
+	struct lb_bpf *skel;
+	bool new_settings;
+	int err;
+
+	err = config_fill(mode, clsact, settings, &config);
 	if (!err)
-		err = skel_open(dir, &skel, &new_settings, &new_flows);
+		err = skel_open(dir, &skel, &new_settings);
 	if (err)
 		return explain(err, "can't open the maps", error);
-	config.generic = mode == LB_MODE_GENERIC;
-	config.clsact_egress = config.generic && clsact;
 	memcpy((void *)&skel->rodata->lb_config, &config, sizeof(config));
-	if (new_flows)
-		flow_tables_size(skel, flows);
+	flow_table_choose(skel, settings);
 	err = lb_bpf__load(skel);
 	if (!err)
 		err = pin_dir_make(dir, "programs");

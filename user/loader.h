@@ -20,11 +20,11 @@ void loader__verbose(bool verbose);
 int loader__create(const char *dir, const struct lb_settings *settings, struct text_error *error);
 
 /*
- * Loads this build's programs for a mode, with the maps under dir, makes the flow tables for flows
- * flows if there are none yet, and pins the programs in the place of older ones.
+ * Loads this build's programs for a mode, with the maps under dir, makes the flow table that the
+ * settings name if there is none yet, and pins the programs in the place of older ones.
  */
-int loader__load(const char *dir, enum lb_mode mode, bool clsact, uint32_t flows,
-		 struct text_error *error);
+int loader__load(const char *dir, enum lb_mode mode, bool clsact,
+		 const struct lb_settings *settings, struct text_error *error);
 
 /* A pinned link. */
 struct loader_link {

@@ -12,6 +12,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "local_table.h"
+
 const char *const map_names[MAPS] = {
 	[MAP_SETTINGS] = "lb_settings",
 	[MAP_LOCALS] = "lb_locals",
@@ -21,12 +23,16 @@ const char *const map_names[MAPS] = {
 	[MAP_BACKENDS] = "lb_backends",
 	[MAP_BACKEND_PORTS] = "lb_backend_ports",
 	[MAP_BACKEND_NEXTHOPS] = "lb_backend_nexthops",
-	[MAP_VIP_STATS] = "lb_vip_stats",
+	[MAP_VIP_DROPS] = "lb_vip_drops",
+	[MAP_VIP_PAST] = "lb_vip_past",
 	[MAP_BACKEND_STATS] = "lb_backend_stats",
 	[MAP_DROPS] = "lb_drops",
 	[MAP_TOTALS] = "lb_totals",
 	[MAP_IFACES] = "lb_ifaces",
-	[MAP_IFACE_PACKETS] = "lb_iface_packets",
+	[MAP_IFACE_STATS] = "lb_iface_stats",
+	[MAP_WAYS] = "lb_ways",
+	[MAP_FLOW_SETS] = "lb_flow_sets",
+	[MAP_FLOW_COLD] = "lb_flow_cold",
 	[MAP_FLOWS] = "lb_flows",
 	[MAP_HALF_OPEN] = "lb_half_open",
 };
@@ -60,7 +66,8 @@ static int maps_map_arrays(struct maps *maps)
 				  LB_MAX_BACKENDS * sizeof(*maps->backends));
 	maps->local_addrs = map_mmap(maps->fd[MAP_LOCAL_ADDRS],
 				     LB_MAX_LOCALS * sizeof(*maps->local_addrs));
-	return maps->backends && maps->local_addrs ? 0 : -ENOMEM;
+	maps->locals = map_mmap(maps->fd[MAP_LOCALS], LOCAL_SLOTS * sizeof(*maps->locals));
+	return maps->backends && maps->local_addrs && maps->locals ? 0 : -ENOMEM;
 }
 
 int maps__open(const char *dir, struct maps *ret, uint32_t *ret_layout)
@@ -83,7 +90,7 @@ int maps__open(const char *dir, struct maps *ret, uint32_t *ret_layout)
 			continue;
 		err = ret->fd[i];
 		ret->fd[i] = -1;
-		if (err == -ENOENT && i >= MAP_FLOWS)
+		if (err == -ENOENT && i >= MAP_FLOW_SETS)
 			continue; /* not attached yet */
 		/* lb_settings is pinned last, so without the others it is another layout's */
 		err = err == -ENOENT && i > MAP_SETTINGS ? -EPROTO : err;
@@ -111,8 +118,11 @@ void maps__close(struct maps *maps)
 		munmap(maps->backends, LB_MAX_BACKENDS * sizeof(*maps->backends));
 	if (maps->local_addrs)
 		munmap(maps->local_addrs, LB_MAX_LOCALS * sizeof(*maps->local_addrs));
+	if (maps->locals)
+		munmap(maps->locals, LOCAL_SLOTS * sizeof(*maps->locals));
 	maps->backends = NULL;
 	maps->local_addrs = NULL;
+	maps->locals = NULL;
 	for (i = 0; i < MAPS; i++) {
 		if (maps->fd[i] >= 0)
 			close(maps->fd[i]);
@@ -177,118 +187,6 @@ int maps__vip_each(struct maps *maps,
 			return err;
 	}
 	return -EAGAIN;
-}
-
-/* Adds the CPUs' copies up, as an array of u64 each. */
-static int percpu_sum(struct maps *maps, enum maps_id id, const void *key, void *ret, size_t size)
-{
-	uint64_t *sum = ret, *copies = calloc(maps->cpus, size);
-	size_t i, words = size / sizeof(*sum);
-	int cpu, err;
-
-	if (!copies)
-		return -ENOMEM;
-	memset(ret, 0, size);
-	err = bpf_map_lookup_elem(maps->fd[id], key, copies);
-	for (cpu = 0; !err && cpu < maps->cpus; cpu++)
-		for (i = 0; i < words; i++)
-			sum[i] += copies[cpu * words + i];
-	free(copies);
-	return err;
-}
-
-static int percpu_clear(struct maps *maps, enum maps_id id, uint32_t key, size_t size)
-{
-	void *copies = calloc(maps->cpus, size);
-	int err;
-
-	if (!copies)
-		return -ENOMEM;
-	err = bpf_map_update_elem(maps->fd[id], &key, copies, BPF_ANY);
-	free(copies);
-	return err;
-}
-
-int maps__totals(struct maps *maps, struct lb_totals *ret)
-{
-	uint32_t zero = 0;
-
-	return percpu_sum(maps, MAP_TOTALS, &zero, ret, sizeof(*ret));
-}
-
-int maps__drops(struct maps *maps, uint64_t ret[LB_DROPS])
-{
-	uint32_t i;
-	int err;
-
-	for (i = 0; i < LB_DROPS; i++) {
-		err = percpu_sum(maps, MAP_DROPS, &i, &ret[i], sizeof(ret[i]));
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
-int maps__vip_stats(struct maps *maps, uint32_t id, struct lb_vip_stats *ret)
-{
-	return percpu_sum(maps, MAP_VIP_STATS, &id, ret, sizeof(*ret));
-}
-
-int maps__vip_stats_clear(struct maps *maps, uint32_t id)
-{
-	return percpu_clear(maps, MAP_VIP_STATS, id, sizeof(struct lb_vip_stats));
-}
-
-int maps__backend_stats(struct maps *maps, uint32_t index, struct lb_count *ret)
-{
-	return percpu_sum(maps, MAP_BACKEND_STATS, &index, ret, sizeof(*ret));
-}
-
-int maps__backend_stats_clear(struct maps *maps, uint32_t index)
-{
-	return percpu_clear(maps, MAP_BACKEND_STATS, index, sizeof(struct lb_count));
-}
-
-int maps__iface_packets(struct maps *maps, uint32_t ifindex, uint64_t *ret)
-{
-	struct lb_iface_seen seen;
-	int err = percpu_sum(maps, MAP_IFACE_PACKETS, &ifindex, &seen, sizeof(seen));
-
-	*ret = err ? 0 : seen.packets;
-	return err == -ENOENT ? 0 : err;
-}
-
-int maps__iface_get(struct maps *maps, uint32_t ifindex, struct lb_iface *ret)
-{
-	return bpf_map_lookup_elem(maps->fd[MAP_IFACES], &ifindex, ret);
-}
-
-int maps__iface_put(struct maps *maps, uint32_t ifindex, const struct lb_iface *iface)
-{
-	struct lb_iface_seen *zeros;
-	int err;
-
-	zeros = calloc(maps->cpus, sizeof(*zeros));
-	if (!zeros)
-		return -ENOMEM;
-	err = bpf_map_update_elem(maps->fd[MAP_IFACE_PACKETS], &ifindex, zeros, BPF_NOEXIST);
-	free(zeros);
-	if (err && err != -EEXIST)
-		return err;
-	return bpf_map_update_elem(maps->fd[MAP_IFACES], &ifindex, iface, BPF_ANY);
-}
-
-int maps__iface_del(struct maps *maps, uint32_t ifindex)
-{
-	int err = bpf_map_delete_elem(maps->fd[MAP_IFACES], &ifindex);
-
-	bpf_map_delete_elem(maps->fd[MAP_IFACE_PACKETS], &ifindex);
-	return err == -ENOENT ? 0 : err;
-}
-
-int maps__iface_next(struct maps *maps, const uint32_t *ifindex, uint32_t *ret_next)
-{
-	return bpf_map_get_next_key(maps->fd[MAP_IFACES], ifindex, ret_next);
 }
 
 static int settings_of(uint32_t map_id, struct lb_settings *ret, int *ret_fd)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ct_slot.h"
 #include "ct_state.h"
 #include "lb_abi.h"
 #include "lb_drops.h"
@@ -23,13 +24,17 @@ enum maps_id {
 	MAP_BACKENDS,
 	MAP_BACKEND_PORTS,
 	MAP_BACKEND_NEXTHOPS,
-	MAP_VIP_STATS,
+	MAP_VIP_DROPS,
+	MAP_VIP_PAST,
 	MAP_BACKEND_STATS,
 	MAP_DROPS,
 	MAP_TOTALS,
 	MAP_IFACES,
-	MAP_IFACE_PACKETS,
-	MAP_FLOWS,     /* these two exist from the first attach on */
+	MAP_IFACE_STATS,
+	MAP_WAYS,
+	MAP_FLOW_SETS, /* from the first attach on there are two of these four */
+	MAP_FLOW_COLD,
+	MAP_FLOWS,
 	MAP_HALF_OPEN,
 	MAPS,
 };
@@ -41,6 +46,7 @@ struct maps {
 	int fd[MAPS];		      /* -1: not there */
 	struct lb_backend *backends;  /* mapped, LB_MAX_BACKENDS */
 	struct lb_addr *local_addrs;  /* mapped, LB_MAX_LOCALS */
+	struct lb_local *locals;      /* mapped, LOCAL_SLOTS */
 	int cpus;		      /* possible CPUs: copies of a per-CPU value */
 };
 
@@ -88,16 +94,32 @@ static inline bool maps__backend_used(const struct maps *maps, uint32_t index)
 /* Whether a backend's address and port is one that backends answer from, after it came or went. */
 int maps__backend_port_sync(struct maps *maps, const struct lb_backend *backend);
 
-/* Local ids. get makes one if there is none and adds flags to it. 0 is never given out. */
-int maps__local_get(struct maps *maps, const struct lb_addr *addr, uint16_t flags, uint16_t *ret_id);
+/*
+ * Local ids. get makes one if there is none and adds flags, and bits for ports of VIPs, to it. 0 is
+ * never given out.
+ */
+int maps__local_get(struct maps *maps, const struct lb_addr *addr, uint16_t flags, uint64_t ports,
+		    uint16_t *ret_id);
+/* -ENOENT */
 int maps__local_find(struct maps *maps, const struct lb_addr *addr, struct lb_local *ret);
-/* Sets the flags of all: flags[id] 0 removes the address. flags has LB_MAX_LOCALS elements. */
-int maps__locals_sync(struct maps *maps, const uint16_t *flags);
+/* Sets the flags and ports of all, by id: flags 0 removes the address. LB_MAX_LOCALS elements. */
+void maps__locals_sync(struct maps *maps, const uint16_t *flags, const uint64_t *ports);
 
 /* Counters, summed over CPUs. */
-int maps__totals(struct maps *maps, struct lb_totals *ret);
+struct maps_totals {
+	struct lb_totals rare;
+	uint64_t packets;
+	uint64_t bytes;
+	uint64_t passed;
+	uint64_t forwarded;
+	uint64_t dropped;
+};
+
+int maps__totals(struct maps *maps, struct maps_totals *ret);
 int maps__drops(struct maps *maps, uint64_t ret[LB_DROPS]);
-int maps__vip_stats(struct maps *maps, uint32_t id, struct lb_vip_stats *ret);
+int maps__vip_drops(struct maps *maps, uint32_t id, uint64_t *ret);
+/* Carried by backends that the VIP has no more. */
+int maps__vip_past(struct maps *maps, uint32_t id, struct lb_count *ret);
 int maps__backend_stats(struct maps *maps, uint32_t index, struct lb_count *ret);
 int maps__vip_stats_clear(struct maps *maps, uint32_t id);
 int maps__backend_stats_clear(struct maps *maps, uint32_t index);
@@ -110,11 +132,17 @@ int maps__iface_next(struct maps *maps, const uint32_t *ifindex, uint32_t *ret_n
 
 /* Flows (maps_flows.c). */
 struct flow {
-	struct ct_key key; /* the half that clients' packets find */
-	struct ct_flow in;
-	struct lb_count out; /* of the other half */
-	uint32_t idle;	     /* jiffies, of the pair */
-	bool expired;	     /* or its backend is gone; awaits collection */
+	struct ct_key key;  /* the half that clients' packets find */
+	struct ct_key peer; /* the other; local 0: there is none */
+	struct lb_backend_ref backend;
+	uint16_t vip;
+	uint8_t method;
+	uint32_t created; /* low 32 bits of jiffies */
+	uint32_t idle;	  /* jiffies, of the pair */
+	uint32_t timeout; /* jiffies */
+	struct lb_count in;
+	struct lb_count out;
+	bool expired; /* or its backend is gone; awaits collection */
 	bool half_open;
 	enum ct_state state;
 };
@@ -127,6 +155,28 @@ int maps__flow_each(struct maps *maps, bool with_out, int (*each)(const struct f
 /* Ends the halves for which match() is true, in the kernel. *ret_n: flows (pairs) ended. */
 int maps__flow_reap(struct maps *maps, enum lb_reap_mode mode,
 		    bool (*match)(const struct flow *, void *), void *arg, uint64_t *ret_n);
+
+/* The flow table as such (maps_table.c): every half, of either kind of table. */
+struct maps_half {
+	struct ct_key key;
+	uint32_t slot; /* LB_TABLE_ASSOC */
+	struct ct_flow flow;
+	struct ct_cold cold;
+};
+
+struct maps_table;
+
+/* -ENOENT: there is none yet. */
+int maps__table_open(struct maps *maps, struct maps_table **ret);
+void maps__table_close(struct maps_table *table);
+/* What is added or removed meanwhile may be missed. */
+int maps__table_each(struct maps_table *table, int (*each)(const struct maps_half *, void *),
+		     void *arg);
+int maps__table_find(struct maps_table *table, const struct ct_key *key, struct ct_flow *ret);
+static inline bool maps__table_exists(const struct maps *maps)
+{
+	return maps->fd[MAP_FLOW_SETS] >= 0 || maps->fd[MAP_FLOWS] >= 0;
+}
 
 /* Of another balancer in this network namespace: the first found. -ENOENT: there is none. */
 int maps__other_balancer(uint64_t netns, int own_settings_fd, struct lb_settings *ret,

@@ -10,6 +10,8 @@
 
 #include <bpf/bpf.h>
 
+#include "local_table.h"
+
 /* An inner map's value, mapped; NULL: it can't be. */
 static struct lb_pool *pool_mmap(int fd, int prot)
 {
@@ -96,6 +98,19 @@ int maps__backend_add(struct maps *maps, const struct lb_backend *backend,
 	return 0;
 }
 
+/* What it carried stays the VIP's. */
+static void backend_stats_keep(struct maps *maps, uint32_t index)
+{
+	uint32_t vip = maps->backends[index].vip;
+	struct lb_count count, past;
+
+	if (maps__backend_stats(maps, index, &count) || maps__vip_past(maps, vip, &past))
+		return;
+	past.packets += count.packets;
+	past.bytes += count.bytes;
+	bpf_map_update_elem(maps->fd[MAP_VIP_PAST], &vip, &past, BPF_ANY);
+}
+
 void maps__backend_del(struct maps *maps, uint32_t index)
 {
 	struct lb_backend *slot = &maps->backends[index];
@@ -103,6 +118,7 @@ void maps__backend_del(struct maps *maps, uint32_t index)
 
 	if (!maps__backend_used(maps, index))
 		return;
+	backend_stats_keep(maps, index);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	slot->freed_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
 	__atomic_store_n(&slot->gen, slot->gen + 1, __ATOMIC_RELEASE);
@@ -146,16 +162,36 @@ int maps__backend_port_sync(struct maps *maps, const struct lb_backend *backend)
 	return err == -ENOENT ? 0 : err;
 }
 
+static struct lb_local *local_at(struct maps *maps, const struct lb_addr *addr)
+{
+	struct lb_local *local;
+	uint32_t i;
+
+	for (i = 0; i < LOCAL_PROBES; i++) {
+		local = &maps->locals[local_slot(addr, i)];
+		if (local->id && !memcmp(&local->addr, addr, sizeof(*addr)))
+			return local;
+		if (!(local->flags & LB_LOCAL_MORE))
+			return NULL;
+	}
+	return NULL;
+}
+
 int maps__local_find(struct maps *maps, const struct lb_addr *addr, struct lb_local *ret)
 {
-	return bpf_map_lookup_elem(maps->fd[MAP_LOCALS], addr, ret);
+	struct lb_local *local = local_at(maps, addr);
+
+	if (!local)
+		return -ENOENT;
+	*ret = *local;
+	return 0;
 }
 
 static bool local_used(struct maps *maps, uint32_t id)
 {
-	struct lb_local local;
+	struct lb_local *local = local_at(maps, &maps->local_addrs[id]);
 
-	return !maps__local_find(maps, &maps->local_addrs[id], &local) && local.id == id;
+	return local && local->id == id;
 }
 
 /* An address that was here before gets its old id again, which its flows still know. */
@@ -182,39 +218,56 @@ static int local_new_id(struct maps *maps, const struct lb_addr *addr, uint16_t 
 	return 0;
 }
 
-int maps__local_get(struct maps *maps, const struct lb_addr *addr, uint16_t flags, uint16_t *ret_id)
+/* Packets look at a place's id before all else, so it is written last. */
+static int local_insert(struct maps *maps, const struct lb_addr *addr, uint16_t flags,
+			uint64_t ports, uint16_t id)
 {
-	struct lb_local local = {};
-	int err = maps__local_find(maps, addr, &local);
+	struct lb_local *local;
+	uint32_t i, j;
 
-	if (err == -ENOENT)
-		err = local_new_id(maps, addr, &local.id);
-	if (err)
-		return err;
-	*ret_id = local.id;
-	if ((local.flags & flags) == flags && local.flags)
+	for (i = 0; i < LOCAL_PROBES; i++) {
+		local = &maps->locals[local_slot(addr, i)];
+		if (local->id)
+			continue;
+		local->addr = *addr;
+		local->ports = ports;
+		local->flags = flags | (local->flags & LB_LOCAL_MORE);
+		__atomic_store_n(&local->id, id, __ATOMIC_RELEASE);
+		for (j = 0; j < i; j++)
+			maps->locals[local_slot(addr, j)].flags |= LB_LOCAL_MORE;
 		return 0;
-	local.flags |= flags;
-	return bpf_map_update_elem(maps->fd[MAP_LOCALS], addr, &local, BPF_ANY);
+	}
+	return -ENOSPC;
 }
 
-int maps__locals_sync(struct maps *maps, const uint16_t *flags)
+int maps__local_get(struct maps *maps, const struct lb_addr *addr, uint16_t flags, uint64_t ports,
+		    uint16_t *ret_id)
 {
-	struct lb_addr key, next;
-	struct lb_local local;
-	int err = bpf_map_get_next_key(maps->fd[MAP_LOCALS], NULL, &next);
+	struct lb_local *local = local_at(maps, addr);
+	int err;
 
-	while (!err) {
-		key = next;
-		err = bpf_map_get_next_key(maps->fd[MAP_LOCALS], &key, &next);
-		if (maps__local_find(maps, &key, &local))
-			continue;
-		if (!flags[local.id])
-			bpf_map_delete_elem(maps->fd[MAP_LOCALS], &key);
-		else if (flags[local.id] != local.flags) {
-			local.flags = flags[local.id];
-			bpf_map_update_elem(maps->fd[MAP_LOCALS], &key, &local, BPF_ANY);
-		}
+	if (local) {
+		*ret_id = local->id;
+		local->ports |= ports;
+		local->flags |= flags;
+		return 0;
 	}
-	return err == -ENOENT ? 0 : err;
+	err = local_new_id(maps, addr, ret_id);
+	return err ? err : local_insert(maps, addr, flags, ports, *ret_id);
+}
+
+void maps__locals_sync(struct maps *maps, const uint16_t *flags, const uint64_t *ports)
+{
+	struct lb_local *local;
+	uint32_t i;
+
+	for (i = 0; i < LOCAL_SLOTS; i++) {
+		local = &maps->locals[i];
+		if (!local->id)
+			continue;
+		local->flags = flags[local->id] | (local->flags & LB_LOCAL_MORE);
+		local->ports = ports[local->id];
+		if (!flags[local->id])
+			__atomic_store_n(&local->id, 0, __ATOMIC_RELEASE);
+	}
 }

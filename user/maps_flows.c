@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Walking the flow table, and having flows ended in the kernel. */
+/* Flows: the halves of the table as what they are part of, and having them ended in the kernel. */
 #include "maps.h"
 
 #include <errno.h>
@@ -11,8 +11,6 @@
 #include <bpf/bpf.h>
 
 #include "host.h"
-
-#define WALK_BATCH 4096
 
 int maps__now(uint32_t *ret)
 {
@@ -39,10 +37,9 @@ int maps__now(uint32_t *ret)
 
 struct walk {
 	struct maps *maps;
+	struct maps_table *table;
 	uint32_t now;
 	uint32_t hz;
-	struct ct_key *keys;
-	struct ct_flow *values;
 };
 
 static int walk_open(struct walk *walk, struct maps *maps)
@@ -51,50 +48,16 @@ static int walk_open(struct walk *walk, struct maps *maps)
 
 	memset(walk, 0, sizeof(*walk));
 	walk->maps = maps;
-	if (maps->fd[MAP_FLOWS] < 0 || maps->fd[MAP_HALF_OPEN] < 0)
-		return -ENOENT;
 	err = maps__now(&walk->now);
 	if (!err)
 		err = host__hz(&walk->hz);
-	if (err)
-		return err;
-	walk->keys = calloc(WALK_BATCH, sizeof(*walk->keys));
-	walk->values = calloc(WALK_BATCH, sizeof(*walk->values));
-	return walk->keys && walk->values ? 0 : -ENOMEM;
+	return err ? err : maps__table_open(maps, &walk->table);
 }
 
 static void walk_close(struct walk *walk)
 {
-	free(walk->keys);
-	free(walk->values);
-}
-
-/* Every entry of one table, in batches. What is added or removed meanwhile may be missed. */
-static int walk_table(struct walk *walk, enum maps_id id, int (*each)(struct walk *, const struct ct_key *, const struct ct_flow *, void *), void *arg)
-{
-	uint32_t in, out, n, i;
-	void *from = NULL;
-	int end, err = 0;
-
-	do {
-		n = WALK_BATCH;
-		end = bpf_map_lookup_batch(walk->maps->fd[id], from, &out, walk->keys, walk->values,
-					   &n, NULL);
-		if (end && end != -ENOENT)
-			return end;
-		for (i = 0; !err && i < n; i++)
-			err = each(walk, &walk->keys[i], &walk->values[i], arg);
-		in = out;
-		from = &in;
-	} while (!err && !end);
-	return err;
-}
-
-static int walk_both(struct walk *walk, int (*each)(struct walk *, const struct ct_key *, const struct ct_flow *, void *), void *arg)
-{
-	int err = walk_table(walk, MAP_HALF_OPEN, each, arg);
-
-	return err ? err : walk_table(walk, MAP_FLOWS, each, arg);
+	if (walk->table)
+		maps__table_close(walk->table);
 }
 
 static uint32_t half_idle(const struct walk *walk, const struct ct_flow *half)
@@ -106,56 +69,64 @@ static uint32_t half_idle(const struct walk *walk, const struct ct_flow *half)
 
 static bool half_stale(const struct walk *walk, const struct ct_flow *half)
 {
-	const struct lb_backend_ref *ref = &half->backend;
-
-	return ref->index >= LB_MAX_BACKENDS || walk->maps->backends[ref->index].gen != ref->gen;
+	return walk->maps->backends[half->backend].gen != half->gen;
 }
 
-static void flow_fill(struct walk *walk, const struct ct_key *key, const struct ct_flow *half,
-		      struct flow *ret)
+/* As a flow, whichever half it is: filters see the client's side. */
+static void flow_fill(struct walk *walk, const struct maps_half *half, struct flow *ret)
 {
+	const struct lb_backend *backend = &walk->maps->backends[half->flow.backend];
+	bool in = ct_dir(&half->flow) == CT_DIR_IN;
+
 	memset(ret, 0, sizeof(*ret));
-	ret->key = *key;
-	ret->in = *half;
-	ret->idle = half_idle(walk, half);
-	ret->half_open = half->half_open;
-	ret->state = ct_state_of(key->ip_proto, half->phase[CT_DIR_IN], half->phase[CT_DIR_OUT]);
+	ct_peer_key(&half->flow, backend, in ? &ret->peer : &ret->key);
+	*(in ? &ret->key : &ret->peer) = half->key;
+	ret->backend = (struct lb_backend_ref){ half->flow.backend, half->flow.gen };
+	ret->vip = backend->vip;
+	ret->method = ct_method(&half->flow);
+	ret->created = half->cold.created;
+	ret->idle = half_idle(walk, &half->flow);
+	ret->timeout = ct_timeout_unpack(half->flow.timeout);
+	*(in ? &ret->in : &ret->out) =
+		(struct lb_count){ ct_packets(&half->flow), half->flow.bytes };
+	ret->half_open = half->flow.ctl & CT_HALF_OPEN;
+	ret->state = ct_state_of(half->key.ip_proto, ct_phase(half->flow.ctl, CT_DIR_IN),
+				 ct_phase(half->flow.ctl, CT_DIR_OUT));
 }
 
-static void flow_add_peer(struct walk *walk, struct flow *flow)
+static void flow_add_peer(struct walk *walk, const struct maps_half *half, struct flow *flow)
 {
-	uint32_t idle;
 	struct ct_flow peer;
+	uint32_t idle;
 
-	if (bpf_map_lookup_elem(walk->maps->fd[MAP_FLOWS], &flow->in.peer, &peer) &&
-	    bpf_map_lookup_elem(walk->maps->fd[MAP_HALF_OPEN], &flow->in.peer, &peer))
+	if (!flow->peer.local || maps__table_find(walk->table, &flow->peer, &peer) ||
+	    !ct_is_pair(&peer, &half->flow))
 		return;
-	if (memcmp(&peer.peer, &flow->key, sizeof(flow->key)))
-		return;
-	flow->out = (struct lb_count){ .packets = peer.packets, .bytes = peer.bytes };
+	flow->out = (struct lb_count){ .packets = ct_packets(&peer), .bytes = peer.bytes };
 	idle = half_idle(walk, &peer);
 	if (idle < flow->idle)
 		flow->idle = idle;
 }
 
 struct each_flow {
+	struct walk walk;
 	bool with_out;
 	int (*each)(const struct flow *, void *);
 	void *arg;
 };
 
-static int each_half(struct walk *walk, const struct ct_key *key, const struct ct_flow *half,
-		     void *arg)
+static int each_half(const struct maps_half *half, void *arg)
 {
 	struct each_flow *to = arg;
 	struct flow flow;
 
-	if (half->dir != CT_DIR_IN || half->dead)
+	if (ct_dir(&half->flow) != CT_DIR_IN)
 		return 0;
-	flow_fill(walk, key, half, &flow);
+	flow_fill(&to->walk, half, &flow);
 	if (to->with_out)
-		flow_add_peer(walk, &flow);
-	flow.expired = half_stale(walk, half) || flow.idle > half->timeout + walk->hz;
+		flow_add_peer(&to->walk, half, &flow);
+	flow.expired = half_stale(&to->walk, &half->flow) ||
+		       flow.idle > flow.timeout + to->walk.hz;
 	return to->each(&flow, to->arg);
 }
 
@@ -163,16 +134,16 @@ int maps__flow_each(struct maps *maps, bool with_out, int (*each)(const struct f
 		    void *arg)
 {
 	struct each_flow to = { .with_out = with_out, .each = each, .arg = arg };
-	struct walk walk;
-	int err = walk_open(&walk, maps);
+	int err = walk_open(&to.walk, maps);
 
 	if (!err)
-		err = walk_both(&walk, each_half, &to);
-	walk_close(&walk);
+		err = maps__table_each(to.walk.table, each_half, &to);
+	walk_close(&to.walk);
 	return err;
 }
 
 struct reaper {
+	struct walk walk;
 	struct lb_reap req;
 	int prog_fd;
 	bool (*match)(const struct flow *, void *);
@@ -186,46 +157,38 @@ static int reaper_run(struct reaper *reaper)
 		    .data_size_in = sizeof(reaper->req));
 	int err;
 
-	if (!reaper->req.keys_n)
+	if (!reaper->req.halves_n)
 		return 0;
 	err = bpf_prog_test_run_opts(reaper->prog_fd, &run);
-	reaper->req.keys_n = 0;
+	reaper->req.halves_n = 0;
 	if (!err)
 		reaper->ended += run.retval;
 	return err;
 }
 
-/* A reply half is matched as its flow: turned around, so that filters see the client's side. */
-static void flow_turn(struct flow *flow)
-{
-	struct ct_key key = flow->key;
-
-	flow->key = flow->in.peer;
-	flow->in.peer = key;
-}
-
-static int reap_half(struct walk *walk, const struct ct_key *key, const struct ct_flow *half,
-		     void *arg)
+static int reap_half(const struct maps_half *half, void *arg)
 {
 	struct reaper *reaper = arg;
 	struct flow flow;
 
-	flow_fill(walk, key, half, &flow);
-	if (half->dir == CT_DIR_OUT)
-		flow_turn(&flow);
+	flow_fill(&reaper->walk, half, &flow);
 	/* Only a hint: lb_reap decides again, where no packet can come between. */
-	flow.expired = half_stale(walk, half) || flow.idle > half->timeout + 2 * walk->hz;
+	flow.expired = half_stale(&reaper->walk, &half->flow) ||
+		       flow.idle > flow.timeout + 2 * reaper->walk.hz;
 	if (!reaper->match(&flow, reaper->arg))
 		return 0;
-	reaper->req.keys[reaper->req.keys_n++] = *key;
-	return reaper->req.keys_n == LB_REAP_MAX ? reaper_run(reaper) : 0;
+	reaper->req.halves[reaper->req.halves_n++] = (struct lb_reap_half){
+		.key = half->key,
+		.slot = half->slot,
+		.ctl = half->flow.ctl,
+	};
+	return reaper->req.halves_n == LB_REAP_MAX ? reaper_run(reaper) : 0;
 }
 
 int maps__flow_reap(struct maps *maps, enum lb_reap_mode mode,
 		    bool (*match)(const struct flow *, void *), void *arg, uint64_t *ret_n)
 {
 	struct reaper reaper = { .req.mode = mode, .match = match, .arg = arg };
-	struct walk walk;
 	char path[512];
 	int err;
 
@@ -236,13 +199,13 @@ int maps__flow_reap(struct maps *maps, enum lb_reap_mode mode,
 	reaper.prog_fd = bpf_obj_get(path);
 	if (reaper.prog_fd < 0)
 		return reaper.prog_fd;
-	err = walk_open(&walk, maps);
+	err = walk_open(&reaper.walk, maps);
 	if (!err)
-		err = walk_both(&walk, reap_half, &reaper);
+		err = maps__table_each(reaper.walk.table, reap_half, &reaper);
 	if (!err)
 		err = reaper_run(&reaper);
 	*ret_n = reaper.ended;
-	walk_close(&walk);
+	walk_close(&reaper.walk);
 	close(reaper.prog_fd);
 	return err;
 }

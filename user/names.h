@@ -25,7 +25,16 @@ static const char *const lb_health_names[] = {
 	[LB_HEALTH_DOWN] = "down",
 };
 
-static const char *const lb_method_names[] = { [LB_METHOD_FULLNAT] = "fullnat" };
+static const char *const lb_method_names[] = {
+	[LB_METHOD_FULLNAT] = "fullnat",
+	[LB_METHOD_IPIP] = "ipip",
+};
+
+static const char *const lb_table_names[] = {
+	[LB_TABLE_ASSOC] = "assoc",
+	[LB_TABLE_LRU] = "lru",
+};
+
 static const char *const lb_scheduler_names[] = { [LB_SCHED_MAGLEV] = "maglev" };
 static const char *const lb_hash_names[] = { [LB_HASH_5TUPLE] = "5tuple" };
 static const char *const lb_mode_names[] = {

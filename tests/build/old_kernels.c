@@ -30,17 +30,48 @@
 #define INSN_JUMP (BPF_JMP | BPF_JA)
 #define INSN_IMM  (BPF_LD | BPF_IMM | BPF_DW) /* two slots */
 
-static struct lb_bpf *skel_load(bool generic)
+/* As libbpf loads it for one attach mode and one flow table. */
+struct variant {
+	const char *name;
+	bool generic;
+	enum lb_table table;
+};
+
+static const struct variant variants[] = {
+	{ "native, assoc", false, LB_TABLE_ASSOC },
+	{ "generic, assoc", true, LB_TABLE_ASSOC },
+	{ "native, lru", false, LB_TABLE_LRU },
+	{ "generic, lru", true, LB_TABLE_LRU },
+};
+
+#define VARIANTS_N (sizeof(variants) / sizeof(*variants))
+
+static struct lb_bpf *skel_load(const struct variant *variant)
 {
 	struct lb_bpf *skel = lb_bpf__open();
+	bool assoc = variant->table == LB_TABLE_ASSOC;
 	struct bpf_map *map;
-	struct lb_config config = { .hz = 250, .generic = generic, .clsact_egress = generic };
+	struct lb_config config = {
+		.hz = 250,
+		.tick_shift = 7,
+		.factors = { 3, 5, 7, 9, 11 },
+		.sets_bits = 12,
+		.table = variant->table,
+		.generic = variant->generic,
+		.clsact_egress = variant->generic,
+	};
 
 	assert_non_null(skel);
 	memcpy((void *)&skel->rodata->lb_config, &config, sizeof(config));
+	bpf_map__set_autocreate(skel->maps.lb_flow_sets, assoc);
+	bpf_map__set_autocreate(skel->maps.lb_flow_cold, assoc);
+	bpf_map__set_autocreate(skel->maps.lb_flows, !assoc);
+	bpf_map__set_autocreate(skel->maps.lb_half_open, !assoc);
 	bpf_object__for_each_map(map, skel->obj) {
-		if (!bpf_map__max_entries(map)) /* chosen by attach */
-			bpf_map__set_max_entries(map, 4096);
+		if (bpf_map__max_entries(map) <= 1 && /* chosen by attach */
+		    (map == skel->maps.lb_flow_sets || map == skel->maps.lb_flow_cold ||
+		     map == skel->maps.lb_flows || map == skel->maps.lb_half_open))
+			bpf_map__set_max_entries(map, 1 << config.sets_bits);
 	}
 	assert_int_equal(lb_bpf__load(skel), 0);
 	return skel;
@@ -130,14 +161,19 @@ static unsigned int count_back_edges(const struct bpf_insn *insns, int insns_n)
 
 static void test_loops(void **state)
 {
-	struct lb_bpf *skel = skel_load(false);
 	struct bpf_program *prog;
+	struct lb_bpf *skel;
 	unsigned int bad = 0;
+	size_t i;
 
 	(void)state;
-	bpf_object__for_each_program(prog, skel->obj)
-		bad += count_back_edges(bpf_program__insns(prog), bpf_program__insn_cnt(prog));
-	lb_bpf__destroy(skel);
+	for (i = 0; i < VARIANTS_N; i++) {
+		skel = skel_load(&variants[i]);
+		bpf_object__for_each_program(prog, skel->obj)
+			bad += count_back_edges(bpf_program__insns(prog),
+						bpf_program__insn_cnt(prog));
+		lb_bpf__destroy(skel);
+	}
 	assert_int_equal(bad, 0);
 }
 
@@ -181,6 +217,7 @@ static int function_end(const struct bpf_insn *insns, int insns_n, int start)
 struct chain {
 	int bytes;
 	int frames[FRAMES_MAX];
+	int starts[FRAMES_MAX]; /* first instruction of each function */
 	int frames_n;
 };
 
@@ -199,24 +236,36 @@ static struct chain deepest_chain(const struct bpf_insn *insns, int insns_n, int
 	}
 	assert_in_range(deepest.frames_n, 0, FRAMES_MAX - 1);
 	deepest.bytes += own;
+	deepest.starts[deepest.frames_n] = start;
 	deepest.frames[deepest.frames_n++] = own;
 	return deepest;
 }
 
+static void print_chain(struct bpf_program *prog, const struct chain *chain)
+{
+	int i;
+
+	print_message("%s: stack of %d bytes:", bpf_program__name(prog), chain->bytes);
+	for (i = chain->frames_n - 1; i >= 0; i--)
+		print_message(" %d (insn %d)", chain->frames[i], chain->starts[i]);
+	print_message("\n");
+}
+
+/*
+ * Of the programs as they are compiled: code of the other table or mode, which the verifier doesn't
+ * enter, counts here too, so one load tells for all.
+ */
 static void test_stack(void **state)
 {
-	struct lb_bpf *skel = skel_load(false);
+	struct lb_bpf *skel = skel_load(&variants[0]);
 	struct bpf_program *prog;
 	struct chain chain;
-	int i, most = 0;
+	int most = 0;
 
 	(void)state;
 	bpf_object__for_each_program(prog, skel->obj) {
 		chain = deepest_chain(bpf_program__insns(prog), bpf_program__insn_cnt(prog), 0);
-		print_message("%s: stack of %d bytes:", bpf_program__name(prog), chain.bytes);
-		for (i = chain.frames_n; i > 0; i--)
-			print_message(" %d", chain.frames[i - 1]);
-		print_message("\n");
+		print_chain(prog, &chain);
 		if (chain.bytes > most)
 			most = chain.bytes;
 	}
@@ -231,11 +280,12 @@ static void test_effort(void **state)
 	struct bpf_program *prog;
 	struct lb_bpf *skel;
 	uint32_t size;
-	int generic, err;
+	size_t i;
+	int err;
 
 	(void)state;
-	for (generic = 0; generic < 2; generic++) {
-		skel = skel_load(generic);
+	for (i = 0; i < VARIANTS_N; i++) {
+		skel = skel_load(&variants[i]);
 		bpf_object__for_each_program(prog, skel->obj) {
 			memset(&info, 0, sizeof(info));
 			size = sizeof(info);
@@ -246,7 +296,7 @@ static void test_effort(void **state)
 				skip();
 			}
 			print_message("%s, %s: the verifier processed %u instructions\n",
-				      bpf_program__name(prog), generic ? "generic" : "native",
+				      bpf_program__name(prog), variants[i].name,
 				      info.verified_insns);
 			assert_in_range(info.verified_insns, 0, EFFORT_MAX);
 		}

@@ -39,7 +39,7 @@ static void long_lengths(struct run *run)
 {
 	uint16_t len;
 
-	if (run->fx->variant == NATIVE)
+	if (run->fx->variant == NATIVE) /* before any packet: no answer of the FIB is kept */
 		RUN_CHECK(run, !lab__ip("link set near mtu 4000"));
 	open_flow(run);
 	for (len = 1461; len < LEN_MAX - 60 && !run->failed; len += 59)

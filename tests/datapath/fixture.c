@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Loads the programs, runs them, and reads and writes flows and counters. */
+/* Loads the programs, runs them, and reads their counters. */
 #include "fixture.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include <bpf/bpf.h>
@@ -13,23 +13,72 @@
 
 #include "lb.skel.h"
 
-#define FLOWS_MAX 32768
+#define SEED 0x5eed5eed5eedULL
+
+static uint32_t tick_shift(uint32_t hz)
+{
+	uint32_t shift = 0;
+
+	while (2u << shift <= hz)
+		shift++;
+	return shift;
+}
+
+/* Of the other table no map is made. */
+static int size_table(struct fixture *fx)
+{
+	struct bpf_map *assoc[] = { fx->skel->maps.lb_flow_sets, fx->skel->maps.lb_flow_cold };
+	struct bpf_map *lru[] = { fx->skel->maps.lb_flows, fx->skel->maps.lb_half_open };
+	int i, err = 0;
+
+	for (i = 0; i < 2 && !err; i++) {
+		err = bpf_map__set_autocreate(assoc[i], fx->table == LB_TABLE_ASSOC);
+		if (!err)
+			err = bpf_map__set_autocreate(lru[i], fx->table == LB_TABLE_LRU);
+		if (!err)
+			err = bpf_map__set_max_entries(assoc[i], 1 << fx->sets_bits);
+		if (!err)
+			err = bpf_map__set_max_entries(lru[i], CT_WAYS << fx->sets_bits);
+	}
+	return err;
+}
+
+static void *map_memory(struct bpf_map *map, size_t size)
+{
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
 
 static int load(struct fixture *fx)
 {
 	struct lb_config config = {
 		.hz = fx->hz,
+		.tick_shift = tick_shift(fx->hz),
+		.sets_bits = fx->sets_bits,
+		.table = fx->table,
 		.generic = fx->variant == GENERIC,
 		.clsact_egress = fx->variant == GENERIC,
+#if !defined(__x86_64__) && !defined(__i386__)
+		.weak_order = 1,
+#endif
 	};
+	int err;
 
+	ct_hash_factors(SEED, fx->factors);
+	memcpy(config.factors, fx->factors, sizeof(config.factors));
 	fx->skel = lb_bpf__open();
 	if (!fx->skel)
 		return -errno;
 	memcpy((void *)&fx->skel->rodata->lb_config, &config, sizeof(config));
-	bpf_map__set_max_entries(fx->skel->maps.lb_flows, FLOWS_MAX);
-	bpf_map__set_max_entries(fx->skel->maps.lb_half_open, FLOWS_MAX);
-	return lb_bpf__load(fx->skel);
+	err = size_table(fx);
+	if (!err)
+		err = lb_bpf__load(fx->skel);
+	if (err || fx->table == LB_TABLE_LRU)
+		return err;
+	fx->sets = map_memory(fx->skel->maps.lb_flow_sets, sizeof(*fx->sets) << fx->sets_bits);
+	fx->cold = map_memory(fx->skel->maps.lb_flow_cold, sizeof(*fx->cold) << fx->sets_bits);
+	return fx->sets && fx->cold ? 0 : -ENOMEM;
 }
 
 static int make_pools(struct fixture *fx)
@@ -50,7 +99,8 @@ static int make_pools(struct fixture *fx)
 	return 0;
 }
 
-int fixture__open(struct fixture *fx, enum variant variant)
+int fixture__open(struct fixture *fx, enum variant variant, enum lb_table table,
+		  uint32_t sets_bits)
 {
 	struct timespec res;
 	int err;
@@ -59,6 +109,8 @@ int fixture__open(struct fixture *fx, enum variant variant)
 	clock_getres(CLOCK_MONOTONIC_COARSE, &res);
 	fx->hz = (1000000000 + res.tv_nsec / 2) / res.tv_nsec;
 	fx->variant = variant;
+	fx->table = table;
+	fx->sets_bits = sets_bits;
 	fx->cpus = libbpf_num_possible_cpus();
 	fx->pool = malloc(sizeof(*fx->pool));
 	if (!fx->pool)
@@ -73,6 +125,10 @@ int fixture__open(struct fixture *fx, enum variant variant)
 
 void fixture__close(struct fixture *fx)
 {
+	if (fx->sets)
+		munmap(fx->sets, sizeof(*fx->sets) << fx->sets_bits);
+	if (fx->cold)
+		munmap(fx->cold, sizeof(*fx->cold) << fx->sets_bits);
 	lb_bpf__destroy(fx->skel);
 	free(fx->pool);
 }
@@ -100,137 +156,84 @@ int fixture__run(struct fixture *fx, const uint8_t *bytes, size_t len, uint32_t 
 	return 0;
 }
 
-int fixture__reap(struct fixture *fx, enum lb_reap_mode mode, const struct ct_key *keys,
-		  unsigned int n)
-{
-	struct lb_reap req = { .mode = mode, .keys_n = n };
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &req, .data_size_in = sizeof(req));
-
-	if (n > LB_REAP_MAX)
-		return -E2BIG;
-	memcpy(req.keys, keys, n * sizeof(*keys));
-	if (bpf_prog_test_run_opts(bpf_program__fd(fx->skel->progs.lb_reap), &opts))
-		return -errno;
-	return opts.retval;
-}
-
-static void add_totals(struct lb_totals *sum, const struct lb_totals *one)
-{
-	uint64_t *to = (void *)sum;
-	const uint64_t *from = (const void *)one;
-	size_t i;
-
-	for (i = 0; i < sizeof(*sum) / sizeof(*to); i++)
-		to[i] += from[i];
-}
-
-int fixture__read(struct fixture *fx, struct counters *ret)
+static int read_totals(struct fixture *fx, struct lb_totals *ret)
 {
 	struct lb_totals totals[CPUS_MAX] = {};
-	uint64_t drops[CPUS_MAX];
+	uint64_t *to = (void *)ret;
 	uint32_t key = 0;
+	size_t i;
 	int cpu;
 
-	memset(ret, 0, sizeof(*ret));
 	if (bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_totals), &key, totals))
 		return -errno;
-	for (cpu = 0; cpu < fx->cpus; cpu++)
-		add_totals(&ret->totals, &totals[cpu]);
-	for (key = 0; key < LB_DROPS; key++) {
-		if (bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_drops), &key, drops))
-			return -errno;
-		for (cpu = 0; cpu < fx->cpus; cpu++)
-			ret->drops[key] += drops[cpu];
+	for (cpu = 0; cpu < fx->cpus; cpu++) {
+		const uint64_t *from = (const void *)&totals[cpu];
+
+		for (i = 0; i < sizeof(*ret) / sizeof(*to); i++)
+			to[i] += from[i];
 	}
 	return 0;
 }
 
-struct lb_count fixture__backend_count(struct fixture *fx, uint32_t index)
+static int read_iface(struct fixture *fx, uint32_t element, struct lb_iface_stats *ret)
 {
-	struct lb_count counts[CPUS_MAX] = {}, sum = {};
+	struct lb_iface_stats stats[CPUS_MAX] = {};
 	int cpu;
 
-	bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_backend_stats), &index, counts);
+	if (bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_iface_stats), &element, stats))
+		return -errno;
 	for (cpu = 0; cpu < fx->cpus; cpu++) {
-		sum.packets += counts[cpu].packets;
-		sum.bytes += counts[cpu].bytes;
+		ret->passed += stats[cpu].passed;
+		ret->forwarded += stats[cpu].forwarded;
+		ret->dropped += stats[cpu].dropped;
+		ret->bytes += stats[cpu].bytes;
+	}
+	return 0;
+}
+
+int fixture__read(struct fixture *fx, struct counters *ret)
+{
+	uint64_t drops[CPUS_MAX];
+	int cpu, i, err;
+	uint32_t key;
+
+	memset(ret, 0, sizeof(*ret));
+	err = read_totals(fx, &ret->totals);
+	if (!err)
+		err = read_iface(fx, 0, &ret->stray);
+	for (i = 0; i < LAB_IFACES && !err; i++)
+		err = read_iface(fx, lab_ifindex[i] % LB_IFACE_SLOTS, &ret->ifaces[i]);
+	for (key = 0; key < LB_DROPS && !err; key++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_drops), &key, drops))
+			err = -errno;
+		for (cpu = 0; cpu < fx->cpus; cpu++)
+			ret->drops[key] += drops[cpu];
+	}
+	return err;
+}
+
+struct lb_count fixture__backend_count(struct fixture *fx, uint32_t index)
+{
+	struct lb_backend_stats stats[CPUS_MAX] = {};
+	struct lb_count sum = {};
+	int cpu;
+
+	bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_backend_stats), &index, stats);
+	for (cpu = 0; cpu < fx->cpus; cpu++) {
+		sum.packets += stats[cpu].carried.packets;
+		sum.bytes += stats[cpu].carried.bytes;
 	}
 	return sum;
 }
 
-struct lb_vip_stats fixture__vip_stats(struct fixture *fx, enum service_id id)
+uint64_t fixture__vip_drops(struct fixture *fx, enum service_id id)
 {
-	struct lb_vip_stats stats[CPUS_MAX] = {}, sum = {};
+	uint64_t drops[CPUS_MAX] = {}, sum = 0;
 	uint32_t key = id;
 	int cpu;
 
-	bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_vip_stats), &key, stats);
-	for (cpu = 0; cpu < fx->cpus; cpu++) {
-		sum.carried.packets += stats[cpu].carried.packets;
-		sum.carried.bytes += stats[cpu].carried.bytes;
-		sum.drops += stats[cpu].drops;
-	}
-	return sum;
-}
-
-uint64_t fixture__iface_packets(struct fixture *fx, enum lab_iface iface)
-{
-	struct lb_iface_seen seen[CPUS_MAX] = {};
-	uint64_t sum = 0;
-	int cpu;
-
-	bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_iface_packets), &lab_ifindex[iface],
-			    seen);
+	bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_vip_drops), &key, drops);
 	for (cpu = 0; cpu < fx->cpus; cpu++)
-		sum += seen[cpu].packets;
+		sum += drops[cpu];
 	return sum;
-}
-
-static int flows_fd(struct fixture *fx, enum flow_place place)
-{
-	return bpf_map__fd(place == FLOW_ESTABLISHED ? fx->skel->maps.lb_flows
-						     : fx->skel->maps.lb_half_open);
-}
-
-enum flow_place fixture__flow_get(struct fixture *fx, const struct ct_key *key, struct ct_flow *ret)
-{
-	if (!bpf_map_lookup_elem(flows_fd(fx, FLOW_ESTABLISHED), key, ret))
-		return FLOW_ESTABLISHED;
-	if (!bpf_map_lookup_elem(flows_fd(fx, FLOW_HALF_OPEN), key, ret))
-		return FLOW_HALF_OPEN;
-	return FLOW_NONE;
-}
-
-int fixture__flow_set(struct fixture *fx, const struct ct_key *key, const struct ct_flow *flow)
-{
-	int fd = flows_fd(fx, flow->half_open ? FLOW_HALF_OPEN : FLOW_ESTABLISHED);
-
-	return bpf_map_update_elem(fd, key, flow, BPF_EXIST) ? -errno : 0;
-}
-
-int fixture__flow_delete(struct fixture *fx, const struct ct_key *key)
-{
-	int a = bpf_map_delete_elem(flows_fd(fx, FLOW_ESTABLISHED), key);
-	int b = bpf_map_delete_elem(flows_fd(fx, FLOW_HALF_OPEN), key);
-
-	return a && b ? -ENOENT : 0;
-}
-
-static int keys_n(int fd)
-{
-	struct ct_key key, next;
-	void *at = NULL;
-	int n = 0;
-
-	while (!bpf_map_get_next_key(fd, at, &next)) {
-		key = next;
-		at = &key;
-		n++;
-	}
-	return n;
-}
-
-int fixture__flows_n(struct fixture *fx)
-{
-	return keys_n(flows_fd(fx, FLOW_ESTABLISHED)) + keys_n(flows_fd(fx, FLOW_HALF_OPEN));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * The real programs, loaded as one attach mode loads them, with state written straight into their
- * maps: services, backends, flows, settings.
+ * The real programs, loaded as one attach mode and one flow table load them, with state written
+ * straight into their maps: services, backends, flows, settings.
  */
 #ifndef FIXTURE_H
 #define FIXTURE_H
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ct_slot.h"
 #include "lb_abi.h"
 #include "lb_drops.h"
 #include "lab.h"
@@ -19,6 +20,8 @@ enum variant {
 	GENERIC,
 	VARIANTS,
 };
+
+#define FLOW_TABLES 2 /* enum lb_table */
 
 /* The services; each has what its scenarios need. */
 enum service_id {
@@ -40,6 +43,11 @@ enum service_id {
 	SVC_WEIGHTED, /* 3 : 1 */
 	SVC_SOLO,     /* one backend: all flows compete for its ports */
 	SVC_SOLO_UDP,
+	SVC_IPIP, /* method ipip, as those that follow */
+	SVC_IPIP_UDP,
+	SVC_IPIP_FAR,
+	SVC_IPIP_SOLO,
+	SVC_IPIP_NO_SNAT,
 	SERVICES,
 };
 
@@ -49,6 +57,7 @@ struct service {
 	uint32_t vip;
 	uint16_t port;
 	uint8_t proto;
+	uint8_t method;
 	bool no_snat;
 	uint32_t snat[2]; /* 0: the backend's */
 	struct {
@@ -63,17 +72,31 @@ extern const struct service services[SERVICES];
 /* Seconds; different for each state, so that a flow's timeout tells its state. */
 extern const uint32_t fixture_timeout_s[CT_STATES];
 
+/* Seconds that are longer than such a timeout, however it was rounded, and short of it. */
+#define PAST(state)   (fixture_timeout_s[state] + fixture_timeout_s[state] / 1000 + 3)
+#define WITHIN(state) (fixture_timeout_s[state] - 1)
+
 #define CPUS_MAX 256
 
 #define PORT_LO	 10000
 #define PORT_MID 19999
 #define PORT_HI	 61000 /* to 65535 */
 
+#define SETS_BITS      12 /* of the flow table: 32768 slots */
+#define TINY_SETS_BITS 1
+
 struct fixture {
 	struct lb_bpf *skel;
 	enum variant variant;
+	enum lb_table table;
+	uint32_t sets_bits;
+	__u64 factors[CT_HASH_WORDS];
+	struct ct_set *sets; /* LB_TABLE_ASSOC: mapped */
+	struct ct_cold_set *cold;
+	struct fixture *tiny; /* LB_TABLE_ASSOC: the same with a flow table of two sets */
 	uint32_t hz;
 	int cpus;
+	uint32_t fib_generation;
 	uint32_t gen[SERVICES][SERVICE_BACKENDS];
 	int pools[SERVICES];  /* inner maps */
 	bool clean[SERVICES]; /* pool as at the start */
@@ -85,9 +108,12 @@ struct fixture {
 struct counters {
 	struct lb_totals totals;
 	uint64_t drops[LB_DROPS];
+	struct lb_iface_stats ifaces[LAB_IFACES];
+	struct lb_iface_stats stray; /* of an interface that has no counters */
 };
 
-int fixture__open(struct fixture *fx, enum variant variant);
+int fixture__open(struct fixture *fx, enum variant variant, enum lb_table table,
+		  uint32_t sets_bits);
 void fixture__close(struct fixture *fx);
 
 /* Everything as at the start: no flows, all backends there, default settings. */
@@ -95,8 +121,14 @@ int fixture__reset(struct fixture *fx);
 
 int fixture__set_ports(struct fixture *fx, uint16_t lo, uint16_t hi, uint16_t lo2, uint16_t hi2);
 
+/* Says that routes or neighbours have changed, as lbctl does. */
+int fixture__new_routes(struct fixture *fx);
+
 /* Stamps a backend's generation anew: 0 removes it, 1 removes it and adds it again. */
 int fixture__bump_backend(struct fixture *fx, enum service_id id, int n, int back);
+
+/* The same, and another address stands at its index now. */
+int fixture__replace_backend(struct fixture *fx, enum service_id id, int n, uint32_t ip);
 
 /* A pool of these weights; 0 and 0: no slots. */
 int fixture__set_weights(struct fixture *fx, enum service_id id, unsigned int a, unsigned int b);
@@ -107,12 +139,13 @@ int fixture__set_timeout(struct fixture *fx, enum service_id id, enum ct_state s
 
 int fixture__read(struct fixture *fx, struct counters *ret);
 struct lb_count fixture__backend_count(struct fixture *fx, uint32_t index);
-struct lb_vip_stats fixture__vip_stats(struct fixture *fx, enum service_id id);
-
-uint64_t fixture__iface_packets(struct fixture *fx, enum lab_iface iface);
+uint64_t fixture__vip_drops(struct fixture *fx, enum service_id id);
 
 uint32_t fixture__backend_index(enum service_id id, int n);
+struct lb_backend fixture__backend(struct fixture *fx, uint32_t index);
 uint16_t fixture__local_id(uint32_t ip);
+struct lb_addr fixture__addr(uint32_t ip);
+struct lb_addr fixture__local_addr(uint16_t id);
 struct ct_key fixture__key(uint8_t proto, uint32_t remote, uint16_t remote_port, uint32_t local,
 			   uint16_t local_port);
 
@@ -127,21 +160,5 @@ struct outcome {
 
 int fixture__run(struct fixture *fx, const uint8_t *bytes, size_t len, uint32_t ifindex,
 		 struct outcome *ret);
-
-/* lb_reap: how many flows it ended, or -errno. */
-int fixture__reap(struct fixture *fx, enum lb_reap_mode mode, const struct ct_key *keys,
-		  unsigned int n);
-
-enum flow_place {
-	FLOW_NONE,
-	FLOW_HALF_OPEN,
-	FLOW_ESTABLISHED,
-};
-
-enum flow_place fixture__flow_get(struct fixture *fx, const struct ct_key *key,
-				  struct ct_flow *ret);
-int fixture__flow_set(struct fixture *fx, const struct ct_key *key, const struct ct_flow *flow);
-int fixture__flow_delete(struct fixture *fx, const struct ct_key *key);
-int fixture__flows_n(struct fixture *fx);
 
 #endif

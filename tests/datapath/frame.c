@@ -136,15 +136,10 @@ static void build_l4(const struct frame *frame, uint8_t *l4)
 	build_csum(frame, l4, l4 + 16);
 }
 
-size_t frame__build(const struct frame *frame, uint8_t *ret)
+static void build_ip(const struct frame *frame, uint8_t *ip, size_t ip_len, size_t len)
 {
-	size_t ip_len = IP_LEN + frame->ip_options, len = ip_len + frame__l4_len(frame);
 	int ihl = frame->ihl < 0 ? (int)(ip_len / 4) : frame->ihl;
-	uint8_t *ip = ret + ETH_LEN;
 
-	memcpy(ret, frame->dmac, 6);
-	memcpy(ret + 6, frame->smac, 6);
-	put16(ret + 12, frame->eth_type);
 	memset(ip, 0, ip_len);
 	ip[0] = frame->version << 4 | ihl;
 	ip[1] = frame->tos;
@@ -157,9 +152,35 @@ size_t frame__build(const struct frame *frame, uint8_t *ret)
 	put32(ip + 16, frame->dst);
 	memset(ip + IP_LEN, 1, frame->ip_options);
 	put16(ip + 10, add(~frame__sum(ip, ip_len, 0), frame->ip_csum_error));
+}
+
+/* Answers the length of the outer header. */
+static size_t build_outer(const struct frame *frame, uint8_t *ip, size_t inner_len)
+{
+	struct frame outer = frame__make(OUTER, frame->outer_src, 0, frame->outer_dst, 0);
+
+	if (!frame->outer_src)
+		return 0;
+	outer.tos = frame->tos;
+	outer.id = 0;
+	outer.tot_len = IP_LEN + (frame->tot_len < 0 ? (int)inner_len : frame->tot_len);
+	build_ip(&outer, ip, IP_LEN, 0);
+	return IP_LEN;
+}
+
+size_t frame__build(const struct frame *frame, uint8_t *ret)
+{
+	size_t ip_len = IP_LEN + frame->ip_options, len = ip_len + frame__l4_len(frame);
+	uint8_t *ip = ret + ETH_LEN;
+
+	memcpy(ret, frame->dmac, 6);
+	memcpy(ret + 6, frame->smac, 6);
+	put16(ret + 12, frame->eth_type);
+	ip += build_outer(frame, ip, len);
+	build_ip(frame, ip, ip_len, len);
 	build_l4(frame, ip + ip_len);
 	memset(ip + len, 0xee, frame->padding);
-	len += ETH_LEN + frame->padding;
+	len += ip - ret + frame->padding;
 	return frame->cut >= 0 && (size_t)frame->cut < len ? (size_t)frame->cut : len;
 }
 

@@ -6,6 +6,19 @@
 
 #define NEIGHBOUR_A "neigh replace 172.17.0.2 lladdr 02:aa:ac:11:00:02 dev near nud permanent"
 
+/* What lbctl says when it hears of a change. */
+static void routes_change(struct run *run, const char *args)
+{
+	RUN_CHECK(run, !lab__ip(args));
+	RUN_CHECK(run, !fixture__new_routes(run->fx));
+}
+
+static void set_forwarding(struct run *run, int on)
+{
+	RUN_CHECK(run, !lab__set_forwarding(on));
+	RUN_CHECK(run, !fixture__new_routes(run->fx));
+}
+
 static void syn_is_dropped(struct run *run, int drop)
 {
 	run__say(run, CLIENT, FLAG_SYN, 1000, 0, DROPPED, drop);
@@ -31,12 +44,12 @@ static void route_rejects(struct run *run)
 static void last_mac_of_backend(struct run *run)
 {
 	run__handshake(run);
-	RUN_CHECK(run, !lab__ip("neigh del 172.17.0.2 dev near"));
+	routes_change(run, "neigh del 172.17.0.2 dev near");
 	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, FORWARDED, 0);
 	run__say(run, BACKEND, FLAG_ACK, 5001, 1001, FORWARDED, 0);
 	run__talk(run, SVC_SOLO, LAB_CLIENT, 40001);
 	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
-	lab__ip(NEIGHBOUR_A);
+	routes_change(run, NEIGHBOUR_A);
 }
 
 static void new_mac_of_backend(struct run *run)
@@ -47,13 +60,12 @@ static void new_mac_of_backend(struct run *run)
 	size_t len;
 
 	run__handshake(run);
-	RUN_CHECK(run, !lab__ip("neigh replace 172.17.0.2 lladdr 02:bb:01:02:03:04 dev near "
-				"nud permanent"));
+	routes_change(run, "neigh replace 172.17.0.2 lladdr 02:bb:01:02:03:04 dev near nud permanent");
 	frame = run__from_client(run, FLAG_ACK, 1001, 5001);
 	len = frame__build(&frame, bytes);
 	RUN_CHECK(run, !fixture__run(run->fx, bytes, len, lab_ifindex[LAB_NEAR], &run->out));
 	RUN_CHECK(run, !memcmp(run->out.bytes, mac, sizeof(mac)));
-	lab__ip(NEIGHBOUR_A);
+	routes_change(run, NEIGHBOUR_A);
 	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, FORWARDED, 0);
 }
 
@@ -79,14 +91,14 @@ static void client_rejected(struct run *run)
 
 static void forwarding_off(struct run *run)
 {
-	RUN_CHECK(run, !lab__set_forwarding(0));
+	set_forwarding(run, 0);
 	syn_is_dropped(run, LB_DROP_FWD_DISABLED);
-	lab__set_forwarding(1);
+	set_forwarding(run, 1);
 	run__handshake(run);
-	lab__set_forwarding(0);
+	set_forwarding(run, 0);
 	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, DROPPED, LB_DROP_FWD_DISABLED);
 	run__say(run, BACKEND, FLAG_ACK, 5001, 1001, DROPPED, LB_DROP_FWD_DISABLED);
-	lab__set_forwarding(1);
+	set_forwarding(run, 1);
 	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, FORWARDED, 0);
 }
 
@@ -113,11 +125,11 @@ static void mtu(struct run *run)
 static void egress_down(struct run *run)
 {
 	run__handshake(run);
-	RUN_CHECK(run, !lab__ip("link set far down"));
+	routes_change(run, "link set far down");
 	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, DROPPED, LB_DROP_NO_ROUTE);
 	lab__ip("link set far up");
 	lab__ip("neigh replace 10.2.0.2 lladdr 02:aa:0a:02:00:02 dev far nud permanent");
-	lab__ip("neigh replace 10.2.0.9 lladdr 02:aa:0a:02:00:09 dev far nud permanent");
+	routes_change(run, "neigh replace 10.2.0.9 lladdr 02:aa:0a:02:00:09 dev far nud permanent");
 	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, FORWARDED, 0);
 }
 

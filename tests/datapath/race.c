@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Two CPUs with packets of the same flow at the same time. */
+/* Two CPUs with packets of the same flow, or for the same source port, at the same time. */
 #define _GNU_SOURCE
-#include "tables.h"
+#include "race.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -11,112 +11,251 @@
 
 #include <linux/bpf.h>
 
-#define RACES  5000
-#define RACERS 2
-#define BYTES  54
+#include "tables.h"
+
+#define RACES 4000
+#define BYTES 54
+
+static atomic_uint arrivals;
+
+void race__meet(void)
+{
+	unsigned int mine = atomic_fetch_add(&arrivals, 1);
+
+	while (atomic_load(&arrivals) / RACERS <= mine / RACERS)
+		sched_yield();
+}
 
 struct racer {
-	struct fixture *fx;
-	const uint8_t *frames; /* one for each race */
-	atomic_int *at_start;
+	void (*work)(void *arg, int number);
+	void *arg;
 	int number;
-	int err;
-	struct result {
-		int action;
-		uint8_t bytes[BYTES];
-	} results[RACES];
 };
 
 static void *racer_run(void *arg)
 {
 	struct racer *racer = arg;
-	struct outcome out;
 	cpu_set_t cpu;
-	int i;
 
 	CPU_ZERO(&cpu);
 	CPU_SET(racer->number, &cpu);
 	sched_setaffinity(0, sizeof(cpu), &cpu);
-	for (i = 0; i < RACES && !racer->err; i++) {
-		atomic_fetch_add(racer->at_start, 1);
-		while (atomic_load(racer->at_start) < RACERS * (i + 1))
-			sched_yield();
-		racer->err = fixture__run(racer->fx, racer->frames + i * BYTES, BYTES,
-					  lab_ifindex[LAB_NEAR], &out);
-		racer->results[i].action = out.action;
-		memcpy(racer->results[i].bytes, out.bytes, BYTES);
-	}
-	atomic_fetch_add(racer->at_start, RACERS * RACES); /* nobody waits for who gave up */
+	racer->work(racer->arg, racer->number);
 	return NULL;
 }
 
-static void make_frames(struct run *run, uint8_t *frames)
+void race__run(void (*work)(void *arg, int number), void *arg)
 {
-	struct frame frame;
+	struct racer racers[RACERS];
+	pthread_t threads[RACERS];
 	int i;
 
-	for (i = 0; i < RACES; i++) {
-		run__talk(run, run->svc, LAB_CLIENT, 1024 + i);
-		frame = run__from_client(run, FLAG_SYN, 1000, 0);
-		frame.payload = services[run->svc].proto == UDP ? TCP_LEN - UDP_LEN : 0;
-		frame__build(&frame, frames + i * BYTES);
+	atomic_store(&arrivals, 0);
+	for (i = 0; i < RACERS; i++) {
+		racers[i] = (struct racer){ work, arg, i };
+		pthread_create(&threads[i], NULL, racer_run, &racers[i]);
+	}
+	for (i = 0; i < RACERS; i++)
+		pthread_join(threads[i], NULL);
+}
+
+/* In each race both racers send one frame at the same moment. */
+struct duels {
+	struct fixture *fx;
+	int races;
+	struct duel {
+		uint8_t frame[RACERS][BYTES];
+		int action[RACERS];
+		uint8_t out[RACERS][BYTES];
+	} duels[RACES];
+};
+
+static void duel(void *arg, int number)
+{
+	struct duels *duels = arg;
+	struct outcome out;
+	struct duel *duel;
+	int i;
+
+	for (i = 0; i < duels->races; i++) {
+		duel = &duels->duels[i];
+		race__meet();
+		duel->action[number] = -1;
+		if (fixture__run(duels->fx, duel->frame[number], BYTES, lab_ifindex[LAB_NEAR], &out))
+			continue;
+		duel->action[number] = out.action;
+		memcpy(duel->out[number], out.bytes, BYTES);
 	}
 }
 
-/* Both came out the same; or one was dropped, as busy, and the sender would send it again. */
-static void compare(struct run *run, struct racer *racers)
+static struct duels *duels_of(struct run *run, int races)
 {
-	struct result *a, *b;
+	static struct duels duels; /* large */
+
+	duels.fx = run->fx;
+	duels.races = races;
+	return &duels;
+}
+
+static void build(struct frame frame, uint8_t *ret)
+{
+	frame.payload = frame.proto == UDP ? TCP_LEN - UDP_LEN : 0;
+	frame__build(&frame, ret);
+}
+
+static void check_table(struct run *run)
+{
+	const char *error = half__check_table(run->fx);
+
+	if (error)
+		run__fail(run, "%s", error);
+}
+
+/* Both came out the same; or one was dropped, as busy, and the sender would send it again. */
+static void compare(struct run *run, const struct duels *duels)
+{
+	const struct duel *duel = duels->duels;
 	int i, dropped = 0;
 
-	for (i = 0; i < RACES && !run->failed; i++) {
-		a = &racers[0].results[i];
-		b = &racers[1].results[i];
-		dropped += a->action == XDP_DROP || b->action == XDP_DROP;
-		if (a->action == XDP_TX && b->action == XDP_TX)
-			RUN_CHECK(run, !memcmp(a->bytes, b->bytes, BYTES));
-		RUN_CHECK(run, a->action == XDP_TX || b->action == XDP_TX);
+	for (i = 0; i < duels->races && !run->failed; i++, duel++) {
+		dropped += duel->action[0] == XDP_DROP || duel->action[1] == XDP_DROP;
+		if (duel->action[0] == XDP_TX && duel->action[1] == XDP_TX)
+			RUN_CHECK(run, !memcmp(duel->out[0], duel->out[1], BYTES));
+		RUN_CHECK(run, duel->action[0] == XDP_TX || duel->action[1] == XDP_TX);
 	}
-	RUN_CHECK(run, dropped < RACES / 10);
+	RUN_CHECK(run, dropped < duels->races / 10);
 }
 
 /* A flow opened twice at once is one flow: one backend, one port, and no half left over. */
 static void opened_twice(struct run *run)
 {
-	struct racer *racers = calloc(RACERS, sizeof(*racers));
-	uint8_t *frames = malloc(RACES * BYTES);
 	struct counters before = run__counters(run), after;
-	atomic_int at_start = 0;
-	pthread_t threads[RACERS];
+	struct duels *duels = duels_of(run, RACES);
 	int i;
 
-	make_frames(run, frames);
-	for (i = 0; i < RACERS; i++) {
-		racers[i].fx = run->fx;
-		racers[i].frames = frames;
-		racers[i].at_start = &at_start;
-		racers[i].number = i;
-		pthread_create(&threads[i], NULL, racer_run, &racers[i]);
+	for (i = 0; i < RACES; i++) {
+		run__talk(run, run->svc, LAB_CLIENT, 1024 + i);
+		build(run__from_client(run, FLAG_SYN, 1000, 0), duels->duels[i].frame[0]);
+		build(run__from_client(run, FLAG_SYN, 1000, 0), duels->duels[i].frame[1]);
 	}
-	for (i = 0; i < RACERS; i++) {
-		pthread_join(threads[i], NULL);
-		RUN_CHECK(run, !racers[i].err);
-	}
-	compare(run, racers);
+	race__run(duel, duels);
+	compare(run, duels);
 	after = run__counters(run);
 	for (i = 0; i < LB_DROPS; i++)
 		RUN_CHECK(run, i == LB_DROP_FLOW_BUSY || after.drops[i] == before.drops[i]);
 	/* Across a tick the second may end what the first has just made, and make it anew. */
 	RUN_CHECK(run, after.totals.flows_created - before.totals.flows_created - RACES < 50);
-	RUN_CHECK(run, fixture__flows_n(run->fx) == 2 * RACES);
-	free(frames);
-	free(racers);
+	RUN_CHECK(run, half__count(run->fx, NULL) == RACES * (run__is_pair(run) ? 2 : 1));
+	check_table(run);
+}
+
+static int count_lonely(struct fixture *fx, const struct half *half, void *arg)
+{
+	struct lb_backend backend = fixture__backend(fx, half->flow.backend);
+	struct ct_key peer_key;
+	struct half peer;
+
+	ct_peer_key(&half->flow, &backend, &peer_key);
+	if (!half__get(fx, &peer_key, &peer) || !ct_is_pair(&half->flow, &peer.flow))
+		++*(int *)arg;
+	return 0;
+}
+
+/* Two clients for few ports: no two flows get the same, and who loses one loses the flow. */
+static void claimed_at_once(struct run *run)
+{
+	struct duels *duels = duels_of(run, RACES);
+	int i, lonely = 0;
+
+	fixture__set_ports(run->fx, 50000, 50031, 0, 0);
+	for (i = 0; i < RACES; i++) {
+		run__talk(run, run->svc, LAB_CLIENT, 1024 + i);
+		build(run__from_client(run, FLAG_SYN, 1000, 0), duels->duels[i].frame[0]);
+		run__talk(run, run->svc, LAB_REMOTE, 1024 + i);
+		build(run__from_client(run, FLAG_SYN, 1000, 0), duels->duels[i].frame[1]);
+	}
+	race__run(duel, duels);
+	half__each(run->fx, count_lonely, &lonely);
+	RUN_CHECK(run, half__count(run->fx, NULL) - lonely <= 64);
+	RUN_CHECK(run, half__count(run->fx, NULL) - lonely >= 60);
+	if (lonely > 8)
+		run__fail(run, "%d halves without another", lonely);
+	check_table(run);
+}
+
+/* The same moment, from both sides of many conversations. before: brings them to where they race. */
+static void both_sides(struct run *run, void (*before)(struct run *), uint8_t client_flags,
+		       uint8_t backend_flags, int state)
+{
+	static struct run talks[RACES / 4];
+	struct duels *duels = duels_of(run, RACES / 4);
+	const char *error;
+	int i;
+
+	for (i = 0; i < duels->races && !run->failed; i++) {
+		run__talk(run, run->svc, LAB_CLIENT, 1024 + i);
+		before(run);
+		talks[i] = *run;
+		build(run__from_client(run, client_flags, 1001, 5001), duels->duels[i].frame[0]);
+		build(run__from_backend(run, backend_flags, 5000, 1001), duels->duels[i].frame[1]);
+	}
+	race__run(duel, duels);
+	for (i = 0; i < duels->races && !run->failed; i++) {
+		RUN_CHECK(run, duels->duels[i].action[0] == XDP_TX);
+		RUN_CHECK(run, duels->duels[i].action[1] == XDP_TX);
+		run__expect_state(&talks[i], state);
+		run->failed |= talks[i].failed;
+	}
+	error = half__check_pairs(run->fx);
+	if (error)
+		run__fail(run, "%s", error);
+	check_table(run);
+}
+
+static void until_syn_ack(struct run *run)
+{
+	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
+	run__say(run, BACKEND, FLAG_SYN | FLAG_ACK, 5000, 1001, FORWARDED, 0);
+}
+
+static void until_half_closed(struct run *run)
+{
+	run__handshake(run);
+	run__say(run, BACKEND, FLAG_FIN | FLAG_ACK, 5001, 1001, FORWARDED, 0);
+}
+
+static void fins_cross(struct run *run)
+{
+	both_sides(run, run__handshake, FLAG_FIN | FLAG_ACK, FLAG_FIN | FLAG_ACK,
+		   IN_HALF_OPEN(CT_CLOSED));
+}
+
+static void resets_cross(struct run *run)
+{
+	both_sides(run, run__handshake, FLAG_RST, FLAG_RST | FLAG_ACK, IN_HALF_OPEN(CT_CLOSED));
+}
+
+static void ack_crosses_syn_ack(struct run *run)
+{
+	both_sides(run, until_syn_ack, FLAG_ACK, FLAG_SYN | FLAG_ACK, IN_FLOWS(CT_ESTABLISHED));
+}
+
+static void fin_crosses_fin_again(struct run *run)
+{
+	both_sides(run, until_half_closed, FLAG_FIN | FLAG_ACK, FLAG_FIN | FLAG_ACK,
+		   IN_HALF_OPEN(CT_CLOSED));
 }
 
 static const struct scenario scenarios[] = {
 	{ "opened twice", SVC_TCP, .body = opened_twice, .once = true },
 	{ "opened twice, one backend", SVC_SOLO, .body = opened_twice, .once = true },
 	{ "opened twice, UDP", SVC_UDP, .body = opened_twice, .once = true },
+	{ "opened twice, ipip", SVC_IPIP, .body = opened_twice, .once = true },
+	{ "a port claimed at once", SVC_SOLO, .body = claimed_at_once, .once = true },
+	{ "FINs cross", SVC_TCP, .body = fins_cross, .once = true },
+	{ "RSTs cross", SVC_TCP, .body = resets_cross, .once = true },
+	{ "ACK and SYN-ACK cross", SVC_TCP, .body = ack_crosses_syn_ack, .once = true },
+	{ "FIN and repeated FIN cross", SVC_TCP, .body = fin_crosses_fin_again, .once = true },
 };
 
 TABLE(race, scenarios);

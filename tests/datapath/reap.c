@@ -8,14 +8,14 @@ static void reap(struct run *run, enum lb_reap_mode mode, int ended)
 {
 	struct ct_key keys[2] = { run__client_key(run), run__reply_key(run) };
 
-	RUN_CHECK(run, fixture__reap(run->fx, mode, keys, 2) == ended);
+	RUN_CHECK(run, half__reap(run->fx, mode, keys, 2) == ended);
 }
 
 static void alive(struct run *run)
 {
 	run__handshake(run);
 	reap(run, LB_REAP_EXPIRED, 0);
-	run__age(run, fixture_timeout_s[CT_ESTABLISHED] - 1);
+	run__age(run, WITHIN(CT_ESTABLISHED));
 	reap(run, LB_REAP_EXPIRED, 0);
 	run__expect_state(run, IN_FLOWS(CT_ESTABLISHED));
 	run__say(run, BACKEND, FLAG_ACK, 5001, 1001, FORWARDED, 0);
@@ -26,7 +26,7 @@ static void expired(struct run *run)
 	struct counters before, after;
 
 	run__handshake(run);
-	run__age(run, fixture_timeout_s[CT_ESTABLISHED] + 4);
+	run__age(run, PAST(CT_ESTABLISHED) + 1);
 	before = run__counters(run);
 	reap(run, LB_REAP_EXPIRED, 1);
 	after = run__counters(run);
@@ -39,7 +39,7 @@ static void expired(struct run *run)
 static void expired_half_open(struct run *run)
 {
 	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
-	run__age(run, fixture_timeout_s[CT_SYN] + 4);
+	run__age(run, PAST(CT_SYN) + 1);
 	reap(run, LB_REAP_EXPIRED, 1);
 	run__expect_state(run, NO_FLOW);
 }
@@ -80,12 +80,12 @@ static void many(struct run *run)
 		keys[2 * i] = run__reply_key(run);
 		keys[2 * i + 1] = run__client_key(run);
 	}
-	RUN_CHECK(run, fixture__reap(run->fx, LB_REAP_FORCE, keys, 0) == 0);
-	RUN_CHECK(run, fixture__reap(run->fx, LB_REAP_FORCE, keys, 4) == 2);
-	RUN_CHECK(run, fixture__flows_n(run->fx) == LB_REAP_MAX - 4);
+	RUN_CHECK(run, half__reap(run->fx, LB_REAP_FORCE, keys, 0) == 0);
+	RUN_CHECK(run, half__reap(run->fx, LB_REAP_FORCE, keys, 4) == 2);
+	RUN_CHECK(run, half__count(run->fx, NULL) == LB_REAP_MAX - 4);
 	RUN_CHECK(run,
-		  fixture__reap(run->fx, LB_REAP_FORCE, keys, LB_REAP_MAX) == LB_REAP_MAX / 2 - 2);
-	RUN_CHECK(run, fixture__flows_n(run->fx) == 0);
+		  half__reap(run->fx, LB_REAP_FORCE, keys, LB_REAP_MAX) == LB_REAP_MAX / 2 - 2);
+	RUN_CHECK(run, half__count(run->fx, NULL) == 0);
 }
 
 static const struct scenario scenarios[] = {

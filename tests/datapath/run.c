@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <linux/bpf.h>
 
@@ -27,8 +28,9 @@ void run__fail(struct run *run, const char *format, ...)
 	if (run->failed)
 		return;
 	run->failed = true;
-	fprintf(stderr, "%s/%s [%s, %s checksums]", run->table, run->name,
+	fprintf(stderr, "%s/%s [%s, %s, %s checksums]", run->table, run->name,
 		run->fx->variant == GENERIC ? "generic" : "native",
+		run->fx->table == LB_TABLE_ASSOC ? "assoc" : "lru",
 		run->csum == CSUM_PARTIAL ? "partial" : "complete");
 	if (run->step >= 0)
 		fprintf(stderr, " packet %d", run->step);
@@ -139,8 +141,8 @@ static void learn(struct run *run, const uint8_t *bytes)
 
 	run->snat = get32(ip + 12);
 	run->backend = get32(ip + 16);
-	run->snat_port = ports[0] << 8 | ports[1];
-	run->backend_port = ports[2] << 8 | ports[3];
+	run->snat_port = run__is_pair(run) ? ports[0] << 8 | ports[1] : 0;
+	run->backend_port = run__is_pair(run) ? ports[2] << 8 | ports[3] : run->vip_port;
 	for (n = 0; n < SERVICE_BACKENDS; n++) {
 		port = service->backends[n].port ? service->backends[n].port : run->vip_port;
 		if (run->backend == service->backends[n].ip && run->backend_port == port)
@@ -150,12 +152,17 @@ static void learn(struct run *run, const uint8_t *bytes)
 		run__fail(run, "sent to %08x:%u, which is no backend", run->backend,
 			  run->backend_port);
 	run->backend_n = n;
-	if (!port_in_range(run, run->snat_port))
+	if (run__is_pair(run) && !port_in_range(run, run->snat_port))
 		run__fail(run, "source port %u is not of our ranges", run->snat_port);
 	if (service->snat[0] ? run->snat != service->snat[0] && run->snat != service->snat[1]
 			     : run->snat != LAB_HOST && run->snat != LAB_FAR_HOST)
 		run__fail(run, "source address %08x is not of the service", run->snat);
 	run->learnt = true;
+}
+
+bool run__is_pair(const struct run *run)
+{
+	return services[run->svc].method == LB_METHOD_FULLNAT;
 }
 
 enum lab_iface run__translate(struct run *run, const struct frame *frame, struct frame *ret)
@@ -164,7 +171,10 @@ enum lab_iface run__translate(struct run *run, const struct frame *frame, struct
 	uint32_t neighbour;
 
 	*ret = *frame;
-	if (frame->src == run->client && frame->sport == run->client_port) {
+	if (!run__is_pair(run)) {
+		ret->outer_src = run->snat;
+		ret->outer_dst = run->backend;
+	} else if (frame->src == run->client && frame->sport == run->client_port) {
 		ret->src = run->snat;
 		ret->sport = run->snat_port;
 		ret->dst = run->backend;
@@ -175,7 +185,7 @@ enum lab_iface run__translate(struct run *run, const struct frame *frame, struct
 		ret->dst = run->client;
 		ret->dport = run->client_port;
 	}
-	egress = lab__way_to(ret->dst, &neighbour);
+	egress = lab__way_to(ret->outer_dst ? ret->outer_dst : ret->dst, &neighbour);
 	lab__mac_of(neighbour, ret->dmac);
 	lab__own_mac(egress, ret->smac);
 	ret->ttl--;
@@ -226,10 +236,9 @@ static void check_reset(struct run *run, const struct frame *frame)
 	compare(run, bytes, frame__build(&rst, bytes));
 }
 
-static void check_counters(struct run *run, const struct counters *before,
-			   const struct counters *after, enum expect expect, int drop, size_t len)
+static void check_drops(struct run *run, const struct counters *before,
+			const struct counters *after, enum expect expect, int drop)
 {
-	const struct lb_totals *a = &before->totals, *b = &after->totals;
 	int i;
 
 	for (i = 0; i < LB_DROPS; i++) {
@@ -241,15 +250,27 @@ static void check_counters(struct run *run, const struct counters *before,
 				  expect_names[expect], expect == DROPPED ? " as " : "",
 				  expect == DROPPED ? drop_names[drop] : "");
 	}
-	if (b->seen.packets - a->seen.packets != 1 || b->seen.bytes - a->seen.bytes != len)
+	if (expect == DROPPED && after->drops[drop] - before->drops[drop] != 1)
+		run__fail(run, "not dropped as %s once", drop_names[drop]);
+}
+
+static void check_counters(struct run *run, const struct counters *before,
+			   const struct counters *after, enum lab_iface iface, enum expect expect,
+			   size_t len)
+{
+	const struct lb_iface_stats *a = &before->ifaces[iface], *b = &after->ifaces[iface];
+	const struct lb_iface_stats *other = &before->ifaces[!iface];
+
+	if (b->bytes - a->bytes != len)
 		run__fail(run, "not seen once with %zu bytes", len);
 	if (b->passed - a->passed != (expect == PASSED) ||
 	    b->forwarded - a->forwarded != (expect == FORWARDED || expect == RESET) ||
 	    b->dropped - a->dropped != (expect == DROPPED) ||
-	    b->resets - a->resets != (expect == RESET))
+	    after->totals.resets - before->totals.resets != (expect == RESET))
 		run__fail(run, "counted otherwise than %s", expect_names[expect]);
-	if (expect == DROPPED && after->drops[drop] - before->drops[drop] != 1)
-		run__fail(run, "not dropped as %s once", drop_names[drop]);
+	if (memcmp(other, &after->ifaces[!iface], sizeof(*other)) ||
+	    memcmp(&before->stray, &after->stray, sizeof(before->stray)))
+		run__fail(run, "counted at another interface");
 }
 
 void run__send_bytes(struct run *run, const uint8_t *bytes, size_t len, enum lab_iface iface,
@@ -270,7 +291,8 @@ void run__send_bytes(struct run *run, const uint8_t *bytes, size_t len, enum lab
 		run__fail(run, "could not be run: %s", strerror(-err));
 		return;
 	}
-	check_counters(run, &before, &after, expect, drop, len);
+	check_drops(run, &before, &after, expect, drop);
+	check_counters(run, &before, &after, iface, expect, len);
 	if (expect == DROPPED && run->out.action != XDP_DROP)
 		run__fail(run, "XDP action %d instead of DROP", run->out.action);
 	if (expect != PASSED)
@@ -329,62 +351,94 @@ struct ct_key run__reply_key(const struct run *run)
 			    run->snat_port);
 }
 
-static void check_half(struct run *run, const struct ct_key *key, const struct ct_key *peer,
+static void check_half(struct run *run, const struct ct_key *key, const struct ct_key *peer_key,
 		       int dir, int state)
 {
 	uint32_t index = fixture__backend_index(run->svc, run->backend_n);
-	enum flow_place place = state & 0x100 ? FLOW_ESTABLISHED : FLOW_HALF_OPEN;
-	const char *half = dir == CT_DIR_IN ? "client's" : "reply";
-	struct ct_flow flow = {};
-	uint32_t seconds;
+	enum half_place place = state & 0x100 ? FLOW_ESTABLISHED : FLOW_HALF_OPEN;
+	struct lb_backend backend = fixture__backend(run->fx, index);
+	const char *name = dir == CT_DIR_IN ? "client's" : "reply";
+	enum ct_state wanted = (state & 0xff) - 1;
+	struct half half = {};
+	struct ct_key leads_to;
 
-	if (fixture__flow_get(run->fx, key, &flow) != place) {
-		run__fail(run, "%s half is not in %s", half,
-			  place == FLOW_ESTABLISHED ? "lb_flows" : "lb_half_open");
+	if (half__get(run->fx, key, &half) != place) {
+		run__fail(run, "%s half is not among the %s", name,
+			  place == FLOW_ESTABLISHED ? "established" : "half-open");
 		return;
 	}
-	seconds = flow.timeout / run->fx->hz;
-	if (seconds != fixture_timeout_s[(state & 0xff) - 1])
-		run__fail(run, "%s half times out after %u s, not %u", half, seconds,
-			  fixture_timeout_s[(state & 0xff) - 1]);
-	if (memcmp(&flow.peer, peer, sizeof(*peer)) || flow.dir != dir)
-		run__fail(run, "%s half does not lead to the other", half);
-	if (flow.backend.index != index || flow.vip != run->svc ||
-	    flow.half_open != (place == FLOW_HALF_OPEN) || flow.dead)
-		run__fail(run, "%s half has a wrong backend, VIP, mark or place", half);
+	if (half.flow.timeout != ct_timeout_pack(fixture_timeout_s[wanted] * run->fx->hz))
+		run__fail(run, "%s half times out after %u s, not %u", name,
+			  ct_timeout_unpack(half.flow.timeout) / run->fx->hz,
+			  fixture_timeout_s[wanted]);
+	if (half__state(&half) != wanted)
+		run__fail(run, "%s half is in state %d, not %d", name, half__state(&half), wanted);
+	ct_peer_key(&half.flow, &backend, &leads_to);
+	if (ct_dir(&half.flow) != dir || (peer_key && memcmp(&leads_to, peer_key, sizeof(leads_to))))
+		run__fail(run, "%s half does not lead to the other", name);
+	if (!peer_key && half.flow.peer_local)
+		run__fail(run, "%s half leads to another", name);
+	if (half.flow.backend != index || half.flow.gen != backend.gen ||
+	    ct_method(&half.flow) != services[run->svc].method ||
+	    !(half.flow.ctl & CT_HALF_OPEN) != (place == FLOW_ESTABLISHED))
+		run__fail(run, "%s half has a wrong backend, method, mark or place", name);
 }
 
 void run__expect_state(struct run *run, int state)
 {
 	struct ct_key client = run__client_key(run), reply = run__reply_key(run);
-	struct ct_flow flow;
+	struct half half;
 
 	if (run->failed)
 		return;
 	if (state == NO_FLOW) {
-		if (fixture__flow_get(run->fx, &client, &flow) ||
-		    (run->backend && fixture__flow_get(run->fx, &reply, &flow)))
+		if (half__get(run->fx, &client, &half) ||
+		    (run->backend && half__get(run->fx, &reply, &half)))
 			run__fail(run, "a half of the flow is still there");
 		return;
 	}
-	check_half(run, &client, &reply, CT_DIR_IN, state);
-	check_half(run, &reply, &client, CT_DIR_OUT, state);
+	check_half(run, &client, run__is_pair(run) ? &reply : NULL, CT_DIR_IN, state);
+	if (run__is_pair(run))
+		check_half(run, &reply, &client, CT_DIR_OUT, state);
+	else if (half__get(run->fx, &reply, &half))
+		run__fail(run, "there is a second half");
+}
+
+struct half run__half(struct run *run, enum who whose)
+{
+	struct ct_key key = whose == CLIENT ? run__client_key(run) : run__reply_key(run);
+	struct half half = {};
+
+	if (!half__get(run->fx, &key, &half))
+		run__fail(run, "a half is not there");
+	return half;
 }
 
 void run__age(struct run *run, uint32_t seconds)
 {
 	struct ct_key keys[2] = { run__client_key(run), run__reply_key(run) };
-	struct ct_flow flow;
+	struct half half;
 	int i;
 
 	for (i = 0; i < 2 && !run->failed; i++) {
-		if (!fixture__flow_get(run->fx, &keys[i], &flow))
+		if (!half__get(run->fx, &keys[i], &half))
 			continue;
-		flow.last_seen -= seconds * run->fx->hz;
-		flow.refreshed -= seconds * run->fx->hz;
-		if (fixture__flow_set(run->fx, &keys[i], &flow))
+		half.flow.last_seen -= seconds * run->fx->hz;
+		if (half__put(run->fx, &half))
 			run__fail(run, "the flow could not be written");
 	}
+}
+
+/* Ticks are where bits of the clock change: shortly before one, that is waited for. */
+void run__avoid_tick(struct run *run)
+{
+	uint32_t hz = run->fx->hz, left, tick = 1;
+
+	while (2 * tick <= hz)
+		tick *= 2;
+	left = tick - run__half(run, CLIENT).flow.last_seen % tick;
+	if (left < hz / 10)
+		usleep((left + 2) * (1000000 / hz));
 }
 
 struct counters run__counters(struct run *run)
@@ -427,6 +481,7 @@ static int run_scenario(const struct table *table, const struct scenario *scenar
 {
 	static struct run run;
 	int err = fixture__reset(fx);
+	const char *error;
 
 	run = (struct run){
 		.fx = fx,
@@ -442,6 +497,9 @@ static int run_scenario(const struct table *table, const struct scenario *scenar
 		scenario->body(&run);
 	else
 		run_steps(&run, scenario->steps);
+	error = half__check_table(fx);
+	if (error)
+		run__fail(&run, "afterwards, %s", error);
 	return run.failed;
 }
 
@@ -451,9 +509,13 @@ int run__table(const struct table *table, struct fixture *fx)
 	int failed = 0;
 
 	for (scenario = table->scenarios; scenario < table->scenarios + table->n; scenario++) {
-		failed += run_scenario(table, scenario, fx, CSUM_COMPLETE);
+		struct fixture *its = scenario->tiny ? fx->tiny : fx;
+
+		if (!its)
+			continue;
+		failed += run_scenario(table, scenario, its, CSUM_COMPLETE);
 		if (!scenario->once)
-			failed += run_scenario(table, scenario, fx, CSUM_PARTIAL);
+			failed += run_scenario(table, scenario, its, CSUM_PARTIAL);
 	}
 	return failed;
 }

@@ -9,6 +9,7 @@
 
 #include "fixture.h"
 #include "frame.h"
+#include "half.h"
 
 enum expect {
 	FORWARDED,
@@ -72,6 +73,7 @@ struct scenario {
 	const struct step *steps;      /* the last is all zero */
 	void (*body)(struct run *run); /* instead of steps */
 	uint32_t client;	       /* 0: LAB_CLIENT */
+	bool tiny;		       /* in our own flow table of two sets */
 	bool once;		       /* the body sees to the kinds of checksums itself */
 };
 
@@ -119,6 +121,14 @@ struct ct_key run__reply_key(const struct run *run);
 
 /* Changes both halves, as if seconds had gone by since their last packet. */
 void run__age(struct run *run, uint32_t seconds);
+
+/* The next packets find the flow's second not over. After a packet of the flow. */
+void run__avoid_tick(struct run *run);
+
+/* Do replies of the service pass here? */
+bool run__is_pair(const struct run *run);
+
+struct half run__half(struct run *run, enum who whose);
 
 /* Counter of the program, by difference: takes a copy to look back to. */
 struct counters run__counters(struct run *run);

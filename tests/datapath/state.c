@@ -10,12 +10,16 @@
 #include <bpf/libbpf.h>
 
 #include "frame.h"
+#include "half.h"
 #include "lb.skel.h"
+#include "local_table.h"
 
 #define HOST_TCP(number, ...)                                              \
 	{                                                                  \
 		.vip = LAB_HOST, .port = number, .proto = TCP, __VA_ARGS__ \
 	}
+
+#define IPIP_TCP(number, ...) HOST_TCP(number, .method = LB_METHOD_IPIP, __VA_ARGS__)
 
 const struct service services[SERVICES] = {
 	[SVC_TCP] = HOST_TCP(80, .backends = { { LAB_BACKEND_A, 8080, 1 },
@@ -48,6 +52,17 @@ const struct service services[SERVICES] = {
 			   .port = 92,
 			   .proto = UDP,
 			   .backends = { { LAB_BACKEND_A, 92, 1 } } },
+	[SVC_IPIP] =
+		IPIP_TCP(93, .backends = { { LAB_BACKEND_A, 93, 1 }, { LAB_BACKEND_B, 93, 1 } }),
+	[SVC_IPIP_UDP] = { .vip = LAB_HOST,
+			   .port = 93,
+			   .proto = UDP,
+			   .method = LB_METHOD_IPIP,
+			   .backends = { { LAB_BACKEND_A, 93, 1 }, { LAB_BACKEND_B, 93, 1 } } },
+	[SVC_IPIP_FAR] = IPIP_TCP(94, .backends = { { LAB_FAR_BACKEND, 94, 1 } }),
+	[SVC_IPIP_SOLO] = IPIP_TCP(95, .backends = { { LAB_BACKEND_A, 95, 1 } }),
+	[SVC_IPIP_NO_SNAT] =
+		IPIP_TCP(96, .no_snat = true, .backends = { { LAB_BACKEND_A, 96, 1 } }),
 };
 
 const uint32_t fixture_timeout_s[CT_STATES] = {
@@ -69,7 +84,7 @@ static const struct {
 
 #define LOCALS_N (sizeof(locals) / sizeof(*locals))
 
-static struct lb_addr addr_of(uint32_t ip)
+struct lb_addr fixture__addr(uint32_t ip)
 {
 	struct lb_addr addr = {};
 
@@ -87,11 +102,16 @@ uint16_t fixture__local_id(uint32_t ip)
 	return i;
 }
 
+struct lb_addr fixture__local_addr(uint16_t id)
+{
+	return fixture__addr(id < LOCALS_N ? locals[id].ip : 0);
+}
+
 struct ct_key fixture__key(uint8_t proto, uint32_t remote, uint16_t remote_port, uint32_t local,
 			   uint16_t local_port)
 {
 	return (struct ct_key){
-		.remote = addr_of(remote),
+		.remote = fixture__addr(remote),
 		.remote_port = htons(remote_port),
 		.local_port = htons(local_port),
 		.local = fixture__local_id(local),
@@ -104,10 +124,18 @@ uint32_t fixture__backend_index(enum service_id id, int n)
 	return 1 + id * SERVICE_BACKENDS + n;
 }
 
+struct lb_backend fixture__backend(struct fixture *fx, uint32_t index)
+{
+	struct lb_backend backend = {};
+
+	bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_backends), &index, &backend);
+	return backend;
+}
+
 static struct lb_service_key service_key(enum service_id id)
 {
 	return (struct lb_service_key){
-		.addr = addr_of(services[id].vip),
+		.addr = fixture__addr(services[id].vip),
 		.port = htons(services[id].port),
 		.ip_proto = services[id].proto,
 	};
@@ -118,27 +146,43 @@ static int put(struct bpf_map *map, const void *key, const void *value)
 	return bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY) ? -errno : 0;
 }
 
-int fixture__set_ports(struct fixture *fx, uint16_t lo, uint16_t hi, uint16_t lo2, uint16_t hi2)
+static int write_settings(struct fixture *fx)
 {
+	const uint16_t *ports = fx->ports;
 	struct lb_settings settings = {
 		.layout = LB_LAYOUT_VERSION,
-		.ports = { { lo, hi }, { lo2, hi2 } },
+		.ports = { { ports[0], ports[1] }, { ports[2], ports[3] } },
+		.reply_ports = { { ports[0], ports[1] }, { ports[2], ports[3] } },
+		.table = fx->table,
+		.sets = fx->table == LB_TABLE_ASSOC ? 1 << fx->sets_bits : 0,
+		.fib_generation = fx->fib_generation,
 	};
 	uint32_t zero = 0;
 	int i;
 
-	memcpy(fx->ports, (uint16_t[]){ lo, hi, lo2, hi2 }, sizeof(fx->ports));
 	for (i = 0; i < CT_STATES; i++)
-		settings.timeout[i] = fixture_timeout_s[i] * fx->hz;
+		settings.timeout[i] = ct_timeout_pack(fixture_timeout_s[i] * fx->hz);
 	return put(fx->skel->maps.lb_settings, &zero, &settings);
 }
 
-static int write_backend(struct fixture *fx, enum service_id id, int n)
+int fixture__set_ports(struct fixture *fx, uint16_t lo, uint16_t hi, uint16_t lo2, uint16_t hi2)
+{
+	memcpy(fx->ports, (uint16_t[]){ lo, hi, lo2, hi2 }, sizeof(fx->ports));
+	return write_settings(fx);
+}
+
+int fixture__new_routes(struct fixture *fx)
+{
+	fx->fib_generation++;
+	return write_settings(fx);
+}
+
+static int write_backend(struct fixture *fx, enum service_id id, int n, uint32_t ip)
 {
 	const struct service *service = &services[id];
-	uint32_t index = fixture__backend_index(id, n), one = 1, ip = service->backends[n].ip;
+	uint32_t index = fixture__backend_index(id, n), one = 1;
 	struct lb_backend backend = {
-		.addr = addr_of(ip),
+		.addr = fixture__addr(ip),
 		.port = htons(service->backends[n].port),
 		.vip = id,
 		.gen = fx->gen[id][n],
@@ -190,7 +234,14 @@ int fixture__bump_backend(struct fixture *fx, enum service_id id, int n, int bac
 	if (back)
 		fx->gen[id][n]++;
 	fx->clean[id] = false;
-	return write_backend(fx, id, n);
+	return write_backend(fx, id, n, services[id].backends[n].ip);
+}
+
+int fixture__replace_backend(struct fixture *fx, enum service_id id, int n, uint32_t ip)
+{
+	fx->gen[id][n] += 2;
+	fx->clean[id] = false;
+	return write_backend(fx, id, n, ip);
 }
 
 int fixture__set_timeout(struct fixture *fx, enum service_id id, enum ct_state state,
@@ -201,7 +252,7 @@ int fixture__set_timeout(struct fixture *fx, enum service_id id, enum ct_state s
 
 	if (bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_vips), &key, &vip))
 		return -errno;
-	vip.timeout[state] = seconds * fx->hz;
+	vip.timeout[state] = ct_timeout_pack(seconds * fx->hz);
 	return put(fx->skel->maps.lb_vips, &key, &vip);
 }
 
@@ -209,7 +260,7 @@ static int write_service(struct fixture *fx, enum service_id id)
 {
 	const struct service *service = &services[id];
 	struct lb_service_key key = service_key(id);
-	struct lb_vip vip = { .id = id };
+	struct lb_vip vip = { .id = id, .method = service->method };
 	int n, err;
 
 	for (n = 0; n < 2 && service->snat[n]; n++)
@@ -218,7 +269,7 @@ static int write_service(struct fixture *fx, enum service_id id)
 		if (!service->backends[n].ip)
 			continue;
 		fx->gen[id][n] |= 1;
-		err = write_backend(fx, id, n);
+		err = write_backend(fx, id, n, service->backends[n].ip);
 		if (err)
 			return err;
 	}
@@ -231,54 +282,93 @@ static int write_service(struct fixture *fx, enum service_id id)
 	return err;
 }
 
+/* Ports of an address that are VIPs'. */
+static uint64_t vip_ports(uint32_t ip)
+{
+	uint64_t ports = 0;
+	int i;
+
+	for (i = 0; i < SERVICES; i++) {
+		if (services[i].vip != ip)
+			continue;
+		if (!services[i].port)
+			return ~0ULL;
+		ports |= local_port_bit(htons(services[i].port), services[i].proto);
+	}
+	return ports;
+}
+
+/* Into the first free place of its search; those before it say that there is more. */
+static int write_local(struct fixture *fx, const struct lb_local *local)
+{
+	struct lb_local there;
+	uint32_t probe, slot;
+	int err;
+
+	for (probe = 0; probe < LOCAL_PROBES; probe++) {
+		slot = local_slot(&local->addr, probe);
+		if (bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_locals), &slot, &there))
+			return -errno;
+		if (!there.id || there.id == local->id) {
+			there.flags &= LB_LOCAL_MORE;
+			there.flags |= local->flags;
+			there.addr = local->addr;
+			there.ports = local->ports;
+			there.id = local->id;
+			return put(fx->skel->maps.lb_locals, &slot, &there);
+		}
+		there.flags |= LB_LOCAL_MORE;
+		err = put(fx->skel->maps.lb_locals, &slot, &there);
+		if (err)
+			return err;
+	}
+	return -ENOSPC;
+}
+
 static int write_locals(struct fixture *fx)
 {
 	uint32_t i;
 	int err;
 
 	for (i = 1; i < LOCALS_N; i++) {
-		struct lb_local local = { .id = i, .flags = locals[i].flags };
-		struct lb_addr addr = addr_of(locals[i].ip);
+		struct lb_local local = {
+			.addr = fixture__addr(locals[i].ip),
+			.ports = vip_ports(locals[i].ip),
+			.id = i,
+			.flags = locals[i].flags,
+		};
 
-		err = put(fx->skel->maps.lb_locals, &addr, &local);
+		err = write_local(fx, &local);
 		if (!err)
-			err = put(fx->skel->maps.lb_local_addrs, &i, &addr);
+			err = put(fx->skel->maps.lb_local_addrs, &i, &local.addr);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-/* As attach does: interfaces are counted once they have an entry. */
+/* As attach does: an interface's element is its own on every CPU. */
 static int write_ifaces(struct fixture *fx)
 {
-	struct lb_iface_seen seen[CPUS_MAX] = {};
-	int i, err = 0;
+	struct lb_iface_stats stats[CPUS_MAX];
+	uint32_t i, element;
+	int cpu, err = 0;
 
-	for (i = 0; i < LAB_IFACES && !err; i++)
-		err = put(fx->skel->maps.lb_iface_packets, &lab_ifindex[i], seen);
-	return err;
-}
-
-static int drop_flows(struct bpf_map *map)
-{
-	int fd = bpf_map__fd(map);
-	struct ct_key key;
-
-	while (!bpf_map_get_next_key(fd, NULL, &key)) {
-		if (bpf_map_delete_elem(fd, &key))
-			return -errno;
+	for (i = 0; i < LAB_IFACES && !err; i++) {
+		memset(stats, 0, sizeof(stats));
+		for (cpu = 0; cpu < fx->cpus; cpu++)
+			stats[cpu].ifindex = lab_ifindex[i];
+		element = lab_ifindex[i] % LB_IFACE_SLOTS;
+		err = put(fx->skel->maps.lb_iface_stats, &element, stats);
 	}
-	return 0;
+	return err;
 }
 
 int fixture__reset(struct fixture *fx)
 {
-	int err, i;
+	int err = half__clear(fx), i;
 
-	err = drop_flows(fx->skel->maps.lb_flows);
-	if (!err)
-		err = drop_flows(fx->skel->maps.lb_half_open);
+	fx->fib_generation++;
 	if (!err)
 		err = write_locals(fx);
 	if (!err)

@@ -16,6 +16,7 @@
 	X(flows)    \
 	X(backends) \
 	X(reap)     \
+	X(assoc)    \
 	X(wire)     \
 	X(race)     \
 	X(model)

@@ -7,7 +7,7 @@ reaches() {
 	[ "$(fetch "http://$LAB_VIP/")" = "$1" ]
 }
 
-in_both_modes changes_under_load
+in_both_modes changes_under_load native/lru
 test_changes_under_load() {
 	local keep short i
 	lab_with_lbctl

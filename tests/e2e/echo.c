@@ -93,9 +93,9 @@ static bool serve_tcp(int fd, const char *name)
 	return n > 0 && send(fd, buf, n + NAME_LEN, MSG_NOSIGNAL) == n + NAME_LEN;
 }
 
-static int serve(const char *port, const char *name_arg)
+static int serve(const char *host, const char *port, const char *name_arg)
 {
-	struct sockaddr_in addr = address("0.0.0.0", port);
+	struct sockaddr_in addr = address(host, port);
 	struct pollfd polls[64] = {
 		{ .fd = bound_socket(SOCK_STREAM, &addr), .events = POLLIN },
 		{ .fd = bound_socket(SOCK_DGRAM, &addr), .events = POLLIN },

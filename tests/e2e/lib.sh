@@ -5,15 +5,17 @@
 SKIP=77
 VIP=172.17.0.5:80/tcp
 BENCH=$LAB_ROOT/bench
-declare -A MODES=() # test -> attach modes that it runs in, if not only generic
+TABLE= # lbctl's default; set by modes such as native/lru
+declare -A MODES=() # test -> attach modes, and flow tables, that it runs in, if not only generic
 
-in_both_modes() {
-	MODES[$1]="generic native"
-}
-
-# full ACCEPTANCE USUAL: one of two numbers.
+# full ACCEPTANCE USUAL: one of two.
 full() {
 	if [ "${E2E_FULL:-0}" = 1 ]; then echo "$1"; else echo "$2"; fi
+}
+
+# in_both_modes TEST [MODE...]: and in these; acceptance runs it with the other flow table, too.
+in_both_modes() {
+	MODES[$1]="generic native $(full "generic/lru native/lru" "${*:2}")"
 }
 
 # Says which command failed and by what way it was reached.
@@ -57,7 +59,7 @@ lab_with_lbctl() {
 
 attach() {
 	[ "$MODE" != native ] || lab_native_peers
-	lab_lbctl attach "$@" --mode "$MODE"
+	lab_lbctl attach "$@" --mode "$MODE" ${TABLE:+--flow-table "$TABLE"}
 }
 
 vip_up() {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 # TCP through the VIP: nothing lost, nothing mixed up, both backends used.
 
-in_both_modes wrk_without_errors
+in_both_modes wrk_without_errors native/lru
 test_wrk_without_errors() {
 	local seconds
 	seconds=$(full 30 10)
@@ -14,7 +14,7 @@ test_wrk_without_errors() {
 	wrk_end "$LAB_PID" wrk
 }
 
-in_both_modes short_connections
+in_both_modes short_connections generic/lru
 test_short_connections() {
 	local load out
 	lab_with_lbctl
@@ -26,12 +26,13 @@ test_short_connections() {
 }
 
 # Three times as many short connections as the table holds flows leave an idle one alone.
+MODES[idle_connection_outlives_short_ones]="generic generic/lru"
 test_idle_connection_outlives_short_ones() {
 	local load
 	lab_up
 	lab_nginx b1
 	lab_nginx b2
-	lab_lbctl attach eth0 --flows 4096
+	attach eth0 --flows 4096
 	vip_up
 	load=$(lab_cc bench/conn_load.c)
 	lab_in client bash -euc '

@@ -20,7 +20,7 @@ udp_flows() {
 	in_share "$first" $((1000 - first)) 40 60
 }
 
-in_both_modes udp_flows_stay
+in_both_modes udp_flows_stay generic/lru
 test_udp_flows_stay() {
 	lab_up
 	attach eth0

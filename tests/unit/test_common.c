@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Pure code that the data path runs too: flow states and expiry, checksums, hashes. */
+/* Pure code that the data path runs too: flow states and expiry, slots and keys, checksums, hashes. */
 #include "unit.h"
 
 #include <arpa/inet.h>
@@ -7,9 +7,11 @@
 #include <string.h>
 
 #include "csum.h"
+#include "ct_slot.h"
 #include "ct_state.h"
 #include "hash.h"
 #include "lb_drops.h"
+#include "local_table.h"
 #include "text.h"
 
 #define FUZZ_RUNS 20000
@@ -172,6 +174,164 @@ static void test_expiry(void **state)
 	}
 }
 
+static void test_packed_timeouts(void **state)
+{
+	uint64_t seed = 3;
+
+	(void)state;
+	for (__u32 i = 0; i < 5000; i++)
+		assert_true(ct_timeout_unpack(ct_timeout_pack(i)) >= i);
+	for (__u32 i = 0; i <= 2047; i++)
+		assert_int_equal(ct_timeout_unpack(ct_timeout_pack(i)), i);
+	for (int i = 0; i < FUZZ_RUNS; i++) {
+		__u32 jiffies = (__u32)unit_random(&seed) >> (1 + i % 30);
+		__u32 back = ct_timeout_unpack(ct_timeout_pack(jiffies));
+
+		assert_true(back >= jiffies && back - jiffies <= jiffies / 1000);
+		assert_int_equal(ct_timeout_pack(back), ct_timeout_pack(jiffies));
+	}
+}
+
+/* -- Slots and keys of the flow table ---------------------------------------------------------- */
+
+static void test_control_word(void **state)
+{
+	static const __u32 fields[] = { CT_STATE_MASK, CT_HALF_OPEN, CT_PHASES_MASK,
+					(CT_WAYS - 1) << CT_DISTANCE_SHIFT, CT_AWAY, CT_LOCK,
+					CT_NEAR_MASK, CT_AWAY_MASK, CT_VERSION_MASK };
+	__u32 all = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		assert_int_equal(all & fields[i], 0);
+		all |= fields[i];
+	}
+	assert_int_equal(all, UINT32_MAX);
+	assert_int_equal(CT_PLACE_MASK, CT_LOCK | CT_NEAR_MASK | CT_AWAY_MASK);
+	for (__u8 in = 0; in < CT_PHASES; in++) {
+		for (__u8 out = 0; out < CT_PHASES; out++) {
+			assert_int_equal(ct_phase(ct_phases(in, out) | ~CT_PHASES_MASK, CT_DIR_IN),
+					 in);
+			assert_int_equal(ct_phase(ct_phases(in, out) | ~CT_PHASES_MASK, CT_DIR_OUT),
+					 out);
+		}
+	}
+	for (__u32 i = 0; i < CT_WAYS; i++)
+		assert_int_equal(ct_distance(i << CT_DISTANCE_SHIFT | CT_AWAY | CT_PHASES_MASK), i);
+	/* what changes while a half lives, and what only when it goes */
+	assert_false(ct_changed_hands(CT_LIVE, CT_LIVE | CT_PLACE_MASK | CT_PHASES_MASK));
+	assert_true(ct_changed_hands(CT_LIVE, CT_FREE));
+	assert_true(ct_changed_hands(CT_LIVE, CT_LIVE + CT_VERSION_ONE));
+}
+
+static struct ct_flow random_flow(uint64_t *seed, struct lb_backend *backend)
+{
+	struct ct_key key = { .remote_port = (__be16)unit_random(seed),
+			      .local_port = (__be16)unit_random(seed),
+			      .local = (__u16)unit_random(seed),
+			      .ip_proto = IPPROTO_TCP };
+	struct ct_flow flow = { .ends = key.ends,
+				.client = lb_addr__from_v4((__be32)unit_random(seed)),
+				.peer_local_port = (__be16)unit_random(seed),
+				.peer_remote_port = (__be16)unit_random(seed),
+				.peer_local = (__u16)unit_random(seed),
+				.gen = 7,
+				.backend = 5,
+				.kind = ct_kind(unit_random(seed) & 1, LB_METHOD_FULLNAT) };
+
+	backend->addr = lb_addr__from_v4((__be32)unit_random(seed));
+	return flow;
+}
+
+static void test_halves(void **state)
+{
+	struct lb_backend backend = { .gen = 7 };
+	struct ct_flow flow, turned, again;
+	struct ct_key own, peer, key;
+	uint64_t seed = 4;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		flow = random_flow(&seed, &backend);
+		turned = flow;
+		ct_turn(&turned);
+		assert_true(ct_is_pair(&flow, &turned) && ct_is_pair(&turned, &flow));
+		assert_false(ct_is_pair(&flow, &flow));
+		ct_own_key(&flow, &backend, &own);
+		ct_peer_key(&flow, &backend, &peer);
+		ct_own_key(&turned, &backend, &key);
+		assert_memory_equal(&key, &peer, sizeof(key));
+		ct_peer_key(&turned, &backend, &key);
+		assert_memory_equal(&key, &own, sizeof(key));
+		assert_true(ct_peer_ends(&flow) == turned.ends);
+		assert_int_equal(ct_ends_proto(flow.ends), IPPROTO_TCP);
+		again = turned;
+		ct_turn(&again);
+		assert_memory_equal(&again, &flow, sizeof(flow));
+		turned.gen++;
+		assert_false(ct_is_pair(&flow, &turned));
+		turned.gen--;
+		turned.client.w[3]++;
+		assert_false(ct_is_pair(&flow, &turned));
+	}
+}
+
+static void test_places(void **state)
+{
+	struct lb_addr vip = lb_addr__from_v4(htonl(0xac110005)), client;
+	__u64 factors[CT_HASH_WORDS], others[CT_HASH_WORDS], ends;
+	uint32_t slots[16] = {};
+	struct ct_place place;
+	struct ct_key key = { .local_port = htons(80), .ip_proto = IPPROTO_TCP };
+	size_t differ = 0;
+
+	(void)state;
+	ct_hash_factors(1, factors);
+	ct_hash_factors(2, others);
+	for (__u32 i = 0; i < 65536; i++) {
+		client = lb_addr__from_v4(htonl(0x0a000000 + i / 7));
+		key.remote_port = htons((__u16)(1024 + i));
+		key.local = (__u16)i; /* doesn't count: the address does */
+		place = ct_home(ct_hash(&client, &vip, key.ends, factors), 1 + i % 20);
+		assert_true(place.set < 1u << (1 + i % 20) && place.way < CT_WAYS);
+		place = ct_home(ct_hash(&client, &vip, key.ends, factors), 1);
+		slots[place.set * CT_WAYS + place.way]++;
+		ends = key.ends;
+		key.local = 0;
+		assert_true(ct_hash(&client, &vip, ends, factors) ==
+			    ct_hash(&client, &vip, key.ends, factors));
+		differ += ct_hash(&client, &vip, ends, factors) >> 56 !=
+			  ct_hash(&client, &vip, ends, others) >> 56;
+		for (__u32 bits = 1; bits < 21; bits += 5) {
+			__u32 set = i & ((1u << bits) - 1), other = ct_other_set(set, ends, bits);
+
+			assert_true(other != set && other < 1u << bits);
+			assert_int_equal(ct_other_set(other, ends, bits), set);
+		}
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(slots); i++)
+		assert_in_range(slots[i], 4096 * 95 / 100, 4096 * 105 / 100);
+	assert_true(differ > 65000);
+}
+
+static void test_local_table(void **state)
+{
+	uint64_t seed = 5, seen = 0;
+
+	(void)state;
+	for (__u32 i = 0; i < 65536; i++) {
+		struct lb_addr addr = lb_addr__from_v4((__be32)unit_random(&seed));
+		uint64_t tcp = local_port_bit(htons((__u16)i), IPPROTO_TCP);
+
+		assert_true(tcp && !(tcp & (tcp - 1)));
+		seen |= tcp;
+		assert_true(local_slot(&addr, i % LOCAL_PROBES) < LOCAL_SLOTS);
+		assert_int_equal((local_slot(&addr, 0) + 3) % LOCAL_SLOTS, local_slot(&addr, 3));
+	}
+	assert_true(seen == UINT64_MAX);
+	assert_true(local_port_bit(htons(53), IPPROTO_TCP) != local_port_bit(htons(53), IPPROTO_UDP));
+}
+
 /* -- Checksums --------------------------------------------------------------------------------- */
 
 /* RFC 1071 as it is written: 16-bit words, end-around carry. */
@@ -205,10 +365,10 @@ static void test_csum_fold(void **state)
 	assert_int_equal(csum_fold(0xffff), 0xffff);
 	assert_int_equal(csum_fold(0x10000), 1);
 	assert_int_equal(csum_fold(0x1fffe), 0xffff);
-	assert_int_equal(csum_fold(UINT64_MAX), 0xffff);
-	assert_int_equal(csum_fold(0xffffffff00000001ULL), 1);
+	assert_int_equal(csum_fold(0xffffffffffffULL), 0xffff);
+	assert_int_equal(csum_fold(0xffff00000001ULL), 1);
 	for (int i = 0; i < FUZZ_RUNS; i++) {
-		uint64_t sum = unit_random(&seed);
+		uint64_t sum = unit_random(&seed) >> 16;
 
 		assert_true(sums_equal(csum_fold(sum), sum_slowly(&sum, sizeof(sum) / 2)));
 		/* folded once is folded for good */
@@ -228,6 +388,7 @@ static void test_csum_replace(void **state)
 
 	(void)state;
 	for (int i = 0; i < FUZZ_RUNS; i++) {
+		int v4 = i % 2;
 		uint64_t sum;
 		uint16_t check;
 
@@ -244,19 +405,24 @@ static void test_csum_replace(void **state)
 		after.dst.w[i % 4] = (__be32)unit_random(&seed);
 		after.sport = (uint16_t)unit_random(&seed);
 		after.dport = i % 3 ? 0xffff : 0;
+		if (v4) {
+			before.src = lb_addr__from_v4(before.src.w[3]);
+			before.dst = lb_addr__from_v4(before.dst.w[3]);
+			after.dst = lb_addr__from_v4(after.dst.w[3]);
+		}
 
 		check = (uint16_t)~sum_slowly(&before, sizeof(before) / 2);
 		sum = (uint16_t)~check;
-		sum += csum_replace_addr(&before.src, &after.src);
-		sum += csum_replace_addr(&before.dst, &after.dst);
+		sum += csum_replace_addr(&before.src, &after.src, v4);
+		sum += csum_replace_addr(&before.dst, &after.dst, v4);
 		sum += csum_replace16(before.sport, after.sport);
 		sum += csum_replace16(before.dport, after.dport);
 		assert_true(sums_equal(csum_fold(sum), sum_slowly(&after, sizeof(after) / 2)));
 
 		sum = csum_replace32(before.src.w[0], after.src.w[0]) + before.src.w[0];
 		assert_true(sums_equal(csum_fold(sum), sum_slowly(&after.src.w[0], 2)));
-		assert_true(
-			sums_equal(csum_fold(csum_addr(&after.dst)), sum_slowly(&after.dst, 8)));
+		assert_true(sums_equal(csum_fold(csum_addr(&after.dst, v4)),
+				       sum_slowly(&after.dst, 8)));
 	}
 }
 
@@ -306,21 +472,12 @@ static void test_hash_parts(void **state)
 	struct lb_addr a = lb_addr__from_v4(htonl(0x0a000001)),
 		       b = lb_addr__from_v4(htonl(0x0a000002));
 	uint64_t h = lb_hash_5tuple(&a, 1, &b, 2, IPPROTO_TCP);
-	struct ct_key key = {
-		.remote = a, .remote_port = 1, .local_port = 2, .local = 3, .ip_proto = IPPROTO_TCP
-	};
-	struct ct_key other;
 
 	(void)state;
 	assert_true(h == lb_hash_5tuple(&a, 1, &b, 2, IPPROTO_TCP));
 	assert_true(h != lb_hash_5tuple(&b, 1, &a, 2, IPPROTO_TCP));
 	assert_true(h != lb_hash_5tuple(&a, 2, &b, 1, IPPROTO_TCP));
 	assert_true(h != lb_hash_5tuple(&a, 1, &b, 2, IPPROTO_UDP));
-	for (size_t i = 0; i < offsetof(struct ct_key, pad) * 8; i++) {
-		other = key;
-		((uint8_t *)&other)[i / 8] ^= (uint8_t)(1 << i % 8);
-		assert_int_not_equal(lb_hash_key(&key), lb_hash_key(&other));
-	}
 }
 
 /* -- Drop reasons ------------------------------------------------------------------------------ */
@@ -348,6 +505,9 @@ int main(void)
 		cmocka_unit_test(test_phases),	     cmocka_unit_test(test_tcp_states),
 		cmocka_unit_test(test_udp_states),   cmocka_unit_test(test_tcp_life),
 		cmocka_unit_test(test_timeouts),     cmocka_unit_test(test_expiry),
+		cmocka_unit_test(test_packed_timeouts), cmocka_unit_test(test_control_word),
+		cmocka_unit_test(test_halves),	     cmocka_unit_test(test_places),
+		cmocka_unit_test(test_local_table),
 		cmocka_unit_test(test_csum_fold),    cmocka_unit_test(test_csum_replace),
 		cmocka_unit_test(test_hash_5tuple),  cmocka_unit_test(test_hash_parts),
 		cmocka_unit_test(test_drop_reasons),

@@ -280,7 +280,8 @@ static void test_keys(void **state)
 	service__to_key(&service, &key);
 	assert_int_equal(key.port, htons(8080));
 	assert_int_equal(key.ip_proto, IPPROTO_UDP);
-	assert_int_equal(key.pad, 0);
+	for (size_t i = 0; i < sizeof(key.pad); i++)
+		assert_int_equal(key.pad[i], 0);
 	service__from_key(&key, &back);
 	assert_true(lb_addr__equal(&service.addr, &back.addr));
 	assert_int_equal(back.port, 8080);

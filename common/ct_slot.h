@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Slots of the flow table: what the bits of ct_flow.ctl mean, where a key's slots are, how halves
+ * and keys belong together. Pure code for the data path, lbctl and the tests. How the table works,
+ * and its races: ARCHITECTURE.md.
+ */
+#ifndef CT_SLOT_H
+#define CT_SLOT_H
+
+#include "hash.h"
+#include "lb_abi.h"
+
+/*
+ *  31            20 19 17 16 14  13   12  11..9    8..6    5..3     2    1..0
+ * +----------------+-----+-----+----+----+--------+-------+-------+-----+-----+
+ * |    version     | away| near|lock|AWAY|distance| phase | phase |half-|state|
+ * |                |     |     |    |    |        |  out  |  in   |open |     |
+ * +----------------+-----+-----+----+----+--------+-------+-------+-----+-----+
+ *                  |<--- place --->|<----------------- half ----------------->|
+ *
+ * The bits of the half are changed by compare and swap, which fails when the version is another:
+ * then the slot is another half's. Those of the place outlive its halves: a lock for creating halves
+ * whose home slot this is, and how many of these live in other ways of the set, or in the second.
+ */
+#define CT_STATE_MASK 0x3u
+#define CT_FREE	      0x0u
+#define CT_BUSY	      0x1u /* claimed, being written or given up */
+#define CT_LIVE	      0x3u
+#define CT_HALF_OPEN  0x4u /* not established yet, or closed: goes first */
+
+#define CT_PHASE_IN_SHIFT  3
+#define CT_PHASE_OUT_SHIFT 6
+#define CT_PHASES_MASK	   (0x3fu << CT_PHASE_IN_SHIFT)
+#define CT_DISTANCE_SHIFT  9 /* ways from where its search begins */
+#define CT_AWAY		   0x1000u /* lives in the second set */
+#define CT_LOCK		   0x2000u
+#define CT_NEAR_ONE	   0x4000u
+#define CT_NEAR_MASK	   (7 * CT_NEAR_ONE)
+#define CT_AWAY_ONE	   0x20000u
+#define CT_AWAY_MASK	   (7 * CT_AWAY_ONE) /* 7: or more, forever */
+#define CT_PLACE_MASK	   (CT_LOCK | CT_NEAR_MASK | CT_AWAY_MASK)
+#define CT_VERSION_ONE	   0x100000u
+#define CT_VERSION_MASK	   (0xfffu * CT_VERSION_ONE)
+
+static inline __u32 ct_phase_shift(__u32 dir)
+{
+	return dir == CT_DIR_IN ? CT_PHASE_IN_SHIFT : CT_PHASE_OUT_SHIFT;
+}
+
+static inline __u8 ct_phase(__u32 ctl, __u32 dir)
+{
+	return (ctl >> ct_phase_shift(dir)) & 7;
+}
+
+static inline __u32 ct_phases(__u8 in, __u8 out)
+{
+	return (__u32)in << CT_PHASE_IN_SHIFT | (__u32)out << CT_PHASE_OUT_SHIFT;
+}
+
+static inline __u32 ct_distance(__u32 ctl)
+{
+	return (ctl >> CT_DISTANCE_SHIFT) & (CT_WAYS - 1);
+}
+
+/* Does another half hold the slot by now? */
+static inline int ct_changed_hands(__u32 before, __u32 now)
+{
+	return ((before ^ now) & (CT_VERSION_MASK | CT_STATE_MASK)) != 0;
+}
+
+static inline __u8 ct_kind(__u8 dir, __u8 method)
+{
+	return dir | method << 1;
+}
+
+static inline __u8 ct_dir(const struct ct_flow *flow)
+{
+	return flow->kind & 1;
+}
+
+static inline __u8 ct_method(const struct ct_flow *flow)
+{
+	return flow->kind >> 1;
+}
+
+static inline __u8 ct_ends_proto(__u64 ends)
+{
+	struct ct_key key;
+
+	key.ends = ends;
+	return key.ip_proto;
+}
+
+/* Where a key's halves may be: any way of two sets, first the home slot. */
+struct ct_place {
+	__u32 set;
+	__u32 way;
+};
+
+static inline __u64 ct_packets(const struct ct_flow *flow)
+{
+	return (__u64)flow->packets_high << 32 | flow->packets;
+}
+
+static inline void ct_count(struct ct_flow *flow, __u32 bytes)
+{
+	if (!++flow->packets)
+		flow->packets_high++;
+	flow->bytes += bytes;
+}
+
+/*
+ * A way as a flow names it: the low 12 bits are an index into lb_ways, the others those of the
+ * fib_generation that it was found under. 0: none.
+ */
+static inline __u16 ct_way_make(__u32 index, __u32 fib_generation)
+{
+	return (__u16)(fib_generation << 12 | index);
+}
+
+/* Ports and protocol, as they lie in ct_key.ends, without the local id. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define CT_ENDS_FLOW (~(0xffffULL << 32))
+#else
+#define CT_ENDS_FLOW (~(0xffffULL << 16))
+#endif
+
+/*
+ * Multiply-shift over the words (Dietzfelbinger et al., 1997; all products at once, no round waits
+ * for the one before); only the highest bits are good. The multipliers are secret, so that nobody
+ * outside can choose flows that fall into one set. Of the local address and not of its id, so that a
+ * packet's set can be fetched while its address is still being looked up.
+ */
+static inline __u64 ct_hash(const struct lb_addr *remote, const struct lb_addr *local, __u64 ends,
+			    const volatile __u64 *factors)
+{
+	return remote->q[0] * factors[0] + remote->q[1] * factors[1] + local->q[0] * factors[2] +
+	       local->q[1] * factors[3] + (ends & CT_ENDS_FLOW) * factors[4];
+}
+
+/* The multipliers of a seed. */
+static inline void ct_hash_factors(__u64 seed, __u64 *ret)
+{
+	int i;
+
+	for (i = 0; i < CT_HASH_WORDS; i++) {
+		seed = lb_hash_mix(seed + LB_HASH_K2, i + 1);
+		ret[i] = lb_hash_mix(seed, LB_HASH_K2) | 1;
+	}
+}
+
+static inline struct ct_place ct_home(__u64 hash, __u32 sets_bits)
+{
+	return (struct ct_place){ .set = hash >> (64 - sets_bits),
+				  .way = (hash >> (61 - sets_bits)) & (CT_WAYS - 1) };
+}
+
+/*
+ * The second set of a key, and back again: told from the ends alone, which every slot holds, so
+ * that a half's home can be found when its remote address can't (its backend was removed).
+ */
+static inline __u32 ct_other_set(__u32 set, __u64 ends, __u32 sets_bits)
+{
+	return set ^ ((__u32)(lb_hash_mix(LB_HASH_K2, ends) >> (64 - sets_bits)) | 1);
+}
+
+/* Key of the other half. backend: whom flow->backend names; its address stays when it is removed. */
+static inline void ct_peer_key(const struct ct_flow *flow, const struct lb_backend *backend,
+			       struct ct_key *ret)
+{
+	ret->remote = ct_dir(flow) == CT_DIR_IN ? backend->addr : flow->client;
+	ret->remote_port = flow->peer_remote_port;
+	ret->local_port = flow->peer_local_port;
+	ret->local = flow->peer_local;
+	ret->ip_proto = ct_ends_proto(flow->ends);
+	ret->pad = 0;
+}
+
+static inline void ct_own_key(const struct ct_flow *flow, const struct lb_backend *backend,
+			      struct ct_key *ret)
+{
+	ret->remote = ct_dir(flow) == CT_DIR_IN ? flow->client : backend->addr;
+	ret->ends = flow->ends;
+}
+
+/* The other half's ends, as they lie in its key. */
+static inline __u64 ct_peer_ends(const struct ct_flow *flow)
+{
+	struct ct_key key;
+
+	key.remote_port = flow->peer_remote_port;
+	key.local_port = flow->peer_local_port;
+	key.local = flow->peer_local;
+	key.ip_proto = ct_ends_proto(flow->ends);
+	key.pad = 0;
+	return key.ends;
+}
+
+/* Makes of a half the other one. */
+static inline void ct_turn(struct ct_flow *flow)
+{
+	struct ct_key key;
+	__u64 ends = ct_peer_ends(flow);
+
+	key.ends = flow->ends;
+	flow->peer_remote_port = key.remote_port;
+	flow->peer_local_port = key.local_port;
+	flow->peer_local = key.local;
+	flow->ends = ends;
+	flow->kind ^= 1;
+}
+
+/* Are these the two halves of one flow? */
+static inline int ct_is_pair(const struct ct_flow *a, const struct ct_flow *b)
+{
+	return (a->kind ^ b->kind) == 1 && a->backend == b->backend && a->gen == b->gen &&
+	       a->client.q[0] == b->client.q[0] && a->client.q[1] == b->client.q[1] &&
+	       ct_peer_ends(a) == b->ends && ct_peer_ends(b) == a->ends;
+}
+
+/*
+ * A time in 16 bits: mantissa of 11, exponent of 5. Rounded up, by less than one part in 1000.
+ */
+static inline __u16 ct_timeout_pack(__u32 jiffies)
+{
+	__u32 exponent = 0, up = 0;
+
+	while (jiffies > 2047 - up) {
+		up |= jiffies & 1;
+		jiffies >>= 1;
+		exponent++;
+	}
+	return exponent << 11 | (jiffies + up);
+}
+
+static inline __u32 ct_timeout_unpack(__u16 packed)
+{
+	return (__u32)(packed & 2047) << (packed >> 11);
+}
+
+#endif

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
+/*
+ * Our own flow table: set-associative, in an array. A key's halves lie in one of the eight ways of
+ * its home set, looked at from its home slot on, or of a second set. The home slot counts how many
+ * of its halves lie elsewhere, so most look-ups, of keys that are there and of others, read one cache
+ * line. Layout of a slot: common/ct_slot.h; life of a slot and races: ARCHITECTURE.md.
+ */
+#ifndef LB_TABLE_ASSOC_H
+#define LB_TABLE_ASSOC_H
+
+#include "count.h"
+#include "ct_state.h"
+#include "ct_table.h"
+
+#define ASSOC_LOCK_TRIES  64
+#define ASSOC_CLAIM_TRIES 3
+
+static __always_inline struct ct_set *assoc_set(__u32 set)
+{
+	return bpf_map_lookup_elem(&lb_flow_sets, &set);
+}
+
+static __always_inline struct ct_flow *assoc_slot(struct ct_set *set, __u32 way)
+{
+	return &set->ways[way & (CT_WAYS - 1)];
+}
+
+static __always_inline struct ct_cold *assoc_cold(__u32 slot)
+{
+	__u32 index = slot / CT_WAYS;
+	struct ct_cold_set *set = bpf_map_lookup_elem(&lb_flow_cold, &index);
+
+	if (!set)
+		return NULL;
+	barrier_var(slot); /* else the compiler counts on from NULL, which the verifier refuses */
+	return &set->ways[slot & (CT_WAYS - 1)];
+}
+
+/* Of a key that isn't a packet's: its local address has to be looked up. */
+static __always_inline struct ct_place assoc_home(const struct ct_key *key)
+{
+	__u32 local = key->local;
+	struct lb_addr *addr = bpf_map_lookup_elem(&lb_local_addrs, &local);
+
+	if (!addr)
+		return (struct ct_place){};
+	return ct_home(ct_hash(&key->remote, addr, key->ends, lb_config.factors),
+		       lb_config.sets_bits);
+}
+
+/* The n ways of a set from way on. */
+static __always_inline int assoc_find_in(__u32 index, __u32 way, int n, const struct ct_key *key,
+					 struct ct_ref *ref)
+{
+	struct ct_set *set = assoc_set(index);
+	struct ct_flow *flow;
+	__u32 ctl;
+	int i;
+
+	if (!set)
+		return 0;
+	for (i = 0; i < n; i++) {
+		flow = assoc_slot(set, way + i);
+		ctl = ct_ctl_before(flow);
+		if (!ct_matches(flow, ctl, key))
+			continue;
+		ref->flow = flow;
+		ref->ctl = ctl;
+		ref->slot = index * CT_WAYS + ((way + i) & (CT_WAYS - 1));
+		return 1;
+	}
+	return 0;
+}
+
+/*
+ * Finds the scratch's sought key elsewhere than in its home slot; counts: that one's control word.
+ * Not static, so that the verifier looks at it once.
+ */
+__noinline int assoc_locate(__u32 counts)
+{
+	struct lb_scratch *scratch = scratch_get();
+	struct ct_place home;
+	struct ct_ref ref;
+
+	if (!scratch)
+		return 0;
+	home = assoc_home(&scratch->sought);
+	if (counts & CT_NEAR_MASK &&
+	    assoc_find_in(home.set, home.way + 1, CT_WAYS - 1, &scratch->sought, &ref))
+		goto found;
+	if (!(counts & CT_AWAY_MASK))
+		return 0;
+	home.set = ct_other_set(home.set, scratch->sought.ends, lb_config.sets_bits);
+	if (!assoc_find_in(home.set, home.way, CT_WAYS, &scratch->sought, &ref))
+		return 0;
+found:
+	scratch->found_slot = ref.slot;
+	scratch->found_ctl = ref.ctl;
+	return 1;
+}
+
+static __always_inline int assoc_find_behind(const struct ct_key *key, __u32 counts,
+					     struct ct_ref *ref)
+{
+	struct lb_scratch *scratch = scratch_get();
+	struct ct_set *set;
+
+	ref->flow = NULL;
+	if (!scratch)
+		return 0;
+	scratch->sought = *key;
+	if (!assoc_locate(counts))
+		return 0;
+	ref->slot = scratch->found_slot;
+	ref->ctl = scratch->found_ctl;
+	set = assoc_set(ref->slot / CT_WAYS);
+	if (!set)
+		return 0;
+	ref->flow = assoc_slot(set, ref->slot);
+	return 1;
+}
+
+static __always_inline void assoc_find_at(struct ct_place home, const struct ct_key *key,
+					  struct ct_ref *ref)
+{
+	struct ct_set *set = assoc_set(home.set);
+	struct ct_flow *flow;
+
+	ref->flow = NULL;
+	if (!set)
+		return;
+	flow = assoc_slot(set, home.way);
+	ref->ctl = ct_ctl_before(flow);
+	if (likely(ct_matches(flow, ref->ctl, key))) {
+		ref->flow = flow;
+		ref->slot = home.set * CT_WAYS + home.way;
+		return;
+	}
+	if (ref->ctl & (CT_NEAR_MASK | CT_AWAY_MASK))
+		assoc_find_behind(key, ref->ctl, ref);
+}
+
+static __always_inline void assoc_find(const struct ct_key *key, struct ct_ref *ref)
+{
+	assoc_find_at(assoc_home(key), key, ref);
+}
+
+/* Not once it was full, as it doesn't say any more how many there are. */
+static __always_inline void assoc_leave_away(struct ct_flow *home)
+{
+	__u32 now = *(volatile __u32 *)&home->ctl, seen;
+	int i;
+
+	for (i = 0; i < CT_CHANGE_TRIES; i++) {
+		if ((now & CT_AWAY_MASK) == CT_AWAY_MASK)
+			return;
+		seen = __sync_val_compare_and_swap(&home->ctl, now, now - CT_AWAY_ONE);
+		if (seen == now)
+			return;
+		now = seen;
+	}
+}
+
+/*
+ * One half less elsewhere of those at home in a slot, for the half that the claimed slot held.
+ * Before the slot can be another's: so there are never more counted than there are ways.
+ */
+static __always_inline void assoc_leave(const struct ct_ref *ref)
+{
+	__u32 set = ref->slot / CT_WAYS, way = ref->slot - ct_distance(ref->ctl);
+	struct ct_set *home;
+	struct ct_flow *flow;
+
+	if (!(ref->ctl & CT_AWAY) && !ct_distance(ref->ctl))
+		return;
+	if (ref->ctl & CT_AWAY)
+		set = ct_other_set(set, ref->flow->ends, lb_config.sets_bits);
+	home = assoc_set(set);
+	if (!home)
+		return;
+	flow = assoc_slot(home, way);
+	if (ref->ctl & CT_AWAY)
+		assoc_leave_away(flow);
+	else
+		__sync_fetch_and_sub(&flow->ctl, CT_NEAR_ONE);
+}
+
+/* Gives up a claimed slot. */
+static __always_inline void assoc_free(const struct ct_ref *ref)
+{
+	__u32 old;
+
+	assoc_leave(ref);
+	old = __sync_fetch_and_and(&ref->flow->ctl, ~CT_STATE_MASK); /* ordered: see ct_publish() */
+	barrier_var(old);
+}
+
+/* Who goes first, from the best to the worst. */
+enum assoc_rank {
+	ASSOC_FREE,
+	ASSOC_STALE,	 /* its backend is gone */
+	ASSOC_OVER,	 /* past its time */
+	ASSOC_CLOSED,
+	ASSOC_HALF_OPEN,
+	ASSOC_ONE_SIDED, /* established, as far as the client's packets alone can tell */
+	ASSOC_ESTABLISHED,
+	ASSOC_NEVER,	 /* being written */
+};
+
+static __always_inline enum assoc_rank assoc_rank(const struct ct_flow *flow, __u32 ctl, __u32 now)
+{
+	struct lb_backend *backend;
+
+	if ((ctl & CT_STATE_MASK) == CT_FREE)
+		return ASSOC_FREE;
+	if ((ctl & CT_STATE_MASK) == CT_BUSY)
+		return ASSOC_NEVER;
+	backend = backend_at(flow->backend);
+	if (!backend || backend->gen != flow->gen)
+		return ASSOC_STALE;
+	if (ct_expired(now, flow->last_seen, ct_timeout_unpack(flow->timeout), lb_config.hz))
+		return ASSOC_OVER;
+	if (ctl & CT_HALF_OPEN)
+		return ct_state_of(ct_ends_proto(flow->ends), ct_phase(ctl, CT_DIR_IN),
+				   ct_phase(ctl, CT_DIR_OUT)) == CT_CLOSED ?
+			       ASSOC_CLOSED :
+			       ASSOC_HALF_OPEN;
+	return flow->peer_local ? ASSOC_ESTABLISHED : ASSOC_ONE_SIDED;
+}
+
+/*
+ * Looks at a set's ways in the order of the search for a slot for a new half, and picks the one whose
+ * half goes first; of equal ranks the one idle longest. Ends at one that costs nobody anything. Not
+ * static, so that the verifier looks at it once.
+ */
+__noinline int assoc_pick(__u32 index, __u32 way, __u32 now)
+{
+	struct lb_scratch *scratch = scratch_get();
+	struct ct_set *set = assoc_set(index);
+	struct ct_flow *flow;
+	__u32 ctl, idle;
+	__u64 score;
+	int i;
+
+	if (!set || !scratch)
+		return 0;
+	for (i = 0; i < CT_WAYS && scratch->pick_score >> 32 > ASSOC_OVER; i++) {
+		flow = assoc_slot(set, way + i);
+		ctl = ct_ctl_before(flow);
+		idle = now - flow->last_seen;
+		if ((__s32)idle < 0) /* another CPU's clock ticked first */
+			idle = 0;
+		score = (__u64)assoc_rank(flow, ctl, now) << 32 | (__u32)~idle;
+		if (score >= scratch->pick_score)
+			continue;
+		scratch->pick_score = score;
+		scratch->pick_slot = index * CT_WAYS + ((way + i) & (CT_WAYS - 1));
+		scratch->pick_ctl = ctl;
+	}
+	return 1;
+}
+
+/* Takes the slot that was picked. 0: somebody else had it first. */
+static __always_inline int assoc_take(const struct lb_scratch *scratch, struct ct_ref *ref)
+{
+	struct ct_set *set = assoc_set(scratch->pick_slot / CT_WAYS);
+	struct lb_totals *totals = count_totals();
+	__u32 rank = scratch->pick_score >> 32;
+
+	if (!set || !totals || rank >= ASSOC_NEVER)
+		return 0;
+	ref->flow = assoc_slot(set, scratch->pick_slot);
+	ref->slot = scratch->pick_slot;
+	ref->ctl = scratch->pick_ctl;
+	if (!ct_claim(ref))
+		return 0;
+	if (rank == ASSOC_FREE)
+		return 1;
+	assoc_leave(ref);
+	if (ct_dir(ref->flow) == CT_DIR_OUT)
+		return 1; /* a flow counts once */
+	if (rank == ASSOC_STALE)
+		totals->flows_removed++;
+	else if (rank == ASSOC_OVER)
+		totals->flows_expired++;
+	else if (rank != ASSOC_CLOSED)
+		totals->flows_evicted++;
+	return 1;
+}
+
+/* Writes a half into a slot that was taken, and shows it to the others. */
+static __always_inline void assoc_fill(struct ct_flow *home, __u32 home_slot, const struct ct_ref *ref,
+				       const struct ct_entry *half)
+{
+	__u32 bits = (half->flow.ctl & CT_PHASES_MASK) | CT_HALF_OPEN | CT_LIVE;
+	struct ct_flow *flow = ref->flow;
+	struct ct_cold *cold = assoc_cold(ref->slot);
+
+	flow->last_seen = half->flow.last_seen;
+	flow->ends = half->flow.ends;
+	flow->client = half->flow.client;
+	flow->peer_ports = half->flow.peer_ports;
+	flow->peer_local = half->flow.peer_local;
+	flow->timeout = half->flow.timeout;
+	flow->gen = half->flow.gen;
+	flow->backend = half->flow.backend;
+	flow->kind = half->flow.kind;
+	flow->partial = half->flow.partial;
+	flow->packets = 0;
+	flow->packets_high = 0;
+	flow->way = 0;
+	flow->bytes = 0;
+	if (cold)
+		*cold = half->cold;
+	bits |= ((ref->slot - home_slot) & (CT_WAYS - 1)) << CT_DISTANCE_SHIFT;
+	/* The count first: a search that sees the half must have been told to look for it. */
+	if ((ref->slot ^ home_slot) >= CT_WAYS) {
+		bits |= CT_AWAY;
+		if ((*(volatile __u32 *)&home->ctl & CT_AWAY_MASK) != CT_AWAY_MASK)
+			__sync_fetch_and_add(&home->ctl, CT_AWAY_ONE);
+	} else if (ref->slot != home_slot) {
+		__sync_fetch_and_add(&home->ctl, CT_NEAR_ONE);
+	}
+	/* Those bits are zero since it was taken; atomic, since counts may change beside them. */
+	ct_publish(flow, bits);
+}
+
+/* With the home slot locked: whoever else wants to create the same key waits for it. */
+static __always_inline int assoc_place(struct lb_scratch *scratch, struct ct_flow *home,
+				       struct ct_place at, __u32 now)
+{
+	__u32 counts = *(volatile __u32 *)&home->ctl, other;
+	struct ct_ref ref = {};
+	int i;
+
+	if (ct_matches(home, counts, &scratch->key))
+		return -EEXIST;
+	if (counts & (CT_NEAR_MASK | CT_AWAY_MASK) &&
+	    assoc_find_behind(&scratch->key, counts, &ref))
+		return -EEXIST;
+	other = ct_other_set(at.set, scratch->key.ends, lb_config.sets_bits);
+	for (i = 0; i < ASSOC_CLAIM_TRIES; i++) {
+		scratch->pick_score = (__u64)ASSOC_NEVER << 32;
+		assoc_pick(at.set, at.way, now);
+		if (scratch->pick_score >> 32 > ASSOC_OVER)
+			assoc_pick(other, at.way, now);
+		if (!assoc_take(scratch, &ref))
+			continue;
+		assoc_fill(home, at.set * CT_WAYS + at.way, &ref, &scratch->half);
+		return 0;
+	}
+	return -EBUSY;
+}
+
+static __always_inline int assoc_lock(struct ct_flow *home)
+{
+	int i;
+
+	for (i = 0; i < ASSOC_LOCK_TRIES; i++)
+		if (!(__sync_fetch_and_or(&home->ctl, CT_LOCK) & CT_LOCK))
+			return 1;
+	return 0;
+}
+
+static __always_inline void assoc_unlock(struct ct_flow *home)
+{
+	__u32 old = __sync_fetch_and_and(&home->ctl, ~CT_LOCK); /* ordered: see ct_publish() */
+
+	barrier_var(old);
+}
+
+static __always_inline int assoc_create(struct lb_scratch *scratch, __u32 now)
+{
+	struct ct_place at = assoc_home(&scratch->key);
+	struct ct_set *set = assoc_set(at.set);
+	struct ct_flow *home;
+	int err;
+
+	if (!set)
+		return -EBUSY;
+	home = assoc_slot(set, at.way);
+	if (!assoc_lock(home))
+		return -EBUSY;
+	err = assoc_place(scratch, home, at, now);
+	assoc_unlock(home);
+	return err;
+}
+
+#endif
