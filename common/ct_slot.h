@@ -11,16 +11,16 @@
 #include "lb_abi.h"
 
 /*
- *  31            20 19 17 16 14  13   12  11..9    8..6    5..3     2    1..0
- * +----------------+-----+-----+----+----+--------+-------+-------+-----+-----+
- * |    version     | away| near|lock|AWAY|distance| phase | phase |half-|state|
- * |                |     |     |    |    |        |  out  |  in   |open |     |
- * +----------------+-----+-----+----+----+--------+-------+-------+-----+-----+
- *                  |<--- place --->|<----------------- half ----------------->|
+ *  31          21 20 18 17 15  14  13..12 11..9    8..6    5..3     2    1..0
+ * +--------------+-----+-----+----+------+--------+-------+-------+-----+-----+
+ * |   version    | away| near|lock|which |distance| phase | phase |half-|state|
+ * |              |     |     |    | set  |        |  out  |  in   |open |     |
+ * +--------------+-----+-----+----+------+--------+-------+-------+-----+-----+
+ *                |<--- place --->|<------------------ half ------------------>|
  *
  * The bits of the half are changed by compare and swap, which fails when the version is another:
  * then the slot is another half's. Those of the place outlive its halves: a lock for creating halves
- * whose home slot this is, and how many of these live in other ways of the set, or in the second.
+ * whose home slot this is, and how many of these live in other ways of the set, or in other sets.
  */
 #define CT_STATE_MASK 0x3u
 #define CT_FREE	      0x0u
@@ -32,15 +32,16 @@
 #define CT_PHASE_OUT_SHIFT 6
 #define CT_PHASES_MASK	   (0x3fu << CT_PHASE_IN_SHIFT)
 #define CT_DISTANCE_SHIFT  9 /* ways from where its search begins */
-#define CT_AWAY		   0x1000u /* lives in the second set */
-#define CT_LOCK		   0x2000u
-#define CT_NEAR_ONE	   0x4000u
+#define CT_WHICH_SHIFT	   12 /* which of the key's sets; 0: home */
+#define CT_AWAY		   (3u << CT_WHICH_SHIFT)
+#define CT_LOCK		   0x4000u
+#define CT_NEAR_ONE	   0x8000u
 #define CT_NEAR_MASK	   (7 * CT_NEAR_ONE)
-#define CT_AWAY_ONE	   0x20000u
+#define CT_AWAY_ONE	   0x40000u
 #define CT_AWAY_MASK	   (7 * CT_AWAY_ONE) /* 7: or more, forever */
 #define CT_PLACE_MASK	   (CT_LOCK | CT_NEAR_MASK | CT_AWAY_MASK)
-#define CT_VERSION_ONE	   0x100000u
-#define CT_VERSION_MASK	   (0xfffu * CT_VERSION_ONE)
+#define CT_VERSION_ONE	   0x200000u
+#define CT_VERSION_MASK	   (0x7ffu * CT_VERSION_ONE)
 
 static inline __u32 ct_phase_shift(__u32 dir)
 {
@@ -60,6 +61,11 @@ static inline __u32 ct_phases(__u8 in, __u8 out)
 static inline __u32 ct_distance(__u32 ctl)
 {
 	return (ctl >> CT_DISTANCE_SHIFT) & (CT_WAYS - 1);
+}
+
+static inline __u32 ct_which(__u32 ctl)
+{
+	return (ctl >> CT_WHICH_SHIFT) & (CT_SETS - 1);
 }
 
 /* Does another half hold the slot by now? */
@@ -91,7 +97,7 @@ static inline __u8 ct_ends_proto(__u64 ends)
 	return key.ip_proto;
 }
 
-/* Where a key's halves may be: any way of two sets, first the home slot. */
+/* Where a key's half may be: any way of four sets, first the home slot. */
 struct ct_place {
 	__u32 set;
 	__u32 way;
@@ -156,12 +162,13 @@ static inline struct ct_place ct_home(__u64 hash, __u32 sets_bits)
 }
 
 /*
- * The second set of a key, and back again: told from the ends alone, which every slot holds, so
- * that a half's home can be found when its remote address can't (its backend was removed).
+ * A key's other sets, from its home, and back: which is 1 to 3. Told from the ends alone, which every
+ * slot holds, so that a half's home can be found when its remote address can't (its backend was
+ * removed).
  */
-static inline __u32 ct_other_set(__u32 set, __u64 ends, __u32 sets_bits)
+static inline __u32 ct_other_set(__u32 set, __u64 ends, __u32 which, __u32 sets_bits)
 {
-	return set ^ ((__u32)(lb_hash_mix(LB_HASH_K2, ends) >> (64 - sets_bits)) | 1);
+	return set ^ ((__u32)(lb_hash_mix(LB_HASH_K2 * which, ends) >> (64 - sets_bits)) | 1);
 }
 
 /* Key of the other half. backend: whom flow->backend names; its address stays when it is removed. */

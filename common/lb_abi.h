@@ -164,7 +164,7 @@ struct lb_kept {
 	__u32 owner;	      /* generation of the backend */
 	__u32 mtu;	      /* longest l3 length that it holds for */
 	__u32 outer_sum;      /* of the outer header of a tunnel, without length and TOS */
-	__u32 pad;
+	__u32 method;	      /* enum lb_method: each has its source address */
 };
 
 struct lb_count {
@@ -271,7 +271,8 @@ enum lb_table {
 	LB_TABLE_LRU,	/* lb_flows and lb_half_open: ct_key -> struct ct_entry */
 };
 
-#define CT_WAYS	      8
+#define CT_WAYS	      8 /* of a set */
+#define CT_SETS	      4 /* where a key may be */
 #define CT_HASH_WORDS 5
 
 /* Values of lb_flow_sets and lb_flow_cold. */

@@ -100,7 +100,7 @@ static __always_inline int flow_rebuild(struct lb_scratch *scratch, const struct
 	if (ct_create(scratch->pkt.now))
 		return -EEXIST;
 	if (!(ref->ctl & CT_HALF_OPEN) && ct_lookup(&scratch->key, &peer))
-		ct_settle(&scratch->key, &peer, 0);
+		ct_settle(&scratch->key, &peer);
 	return 0;
 }
 
@@ -212,25 +212,67 @@ static __always_inline struct lb_vip *flow_vip(const struct ct_key *key, const s
 		      NULL;
 }
 
-/* What both halves learn of an event. */
-struct flow_news {
-	__u32 phases_mask; /* of the control word, what of phases counts */
-	__u32 phases;
-	__u32 expect_ack;
-	__u16 timeout;
-	__u16 pad;
-};
-
-/* Only the own direction's phase is changed, so that both may change at once on two CPUs. */
-static __always_inline void flow_learn(struct ct_ref *ref, const struct flow_news *news)
+/* With the phases goes whether the half is half-open: not established yet, or over. */
+static __always_inline __u32 flow_settled(const struct ct_flow *flow, __u32 ctl, __u32 open,
+					  __u32 *ret_state)
 {
-	struct ct_cold *cold = ct_cold(ref);
+	__u32 state = ct_state_of(ct_ends_proto(flow->ends), ct_phase(ctl, CT_DIR_IN),
+				  ct_phase(ctl, CT_DIR_OUT));
 
-	if (!ct_change(ref, news->phases_mask, news->phases & news->phases_mask))
-		return;
-	ref->flow->timeout = news->timeout;
+	*ret_state = state;
+	/* Where replies don't pass, the client's FIN is the last that is seen of most flows. */
+	if (state == CT_CLOSED || (state == CT_FIN && !flow_is_pair(flow)))
+		return ctl | CT_HALF_OPEN;
+	if (open || state == CT_ESTABLISHED || state == CT_UDP_ASSURED)
+		return ctl & ~CT_HALF_OPEN;
+	return ctl;
+}
+
+/*
+ * One half learns of the scratch's news: that of the packet, or the other, whose key is the
+ * scratch's. Only the own direction's phase is changed, and what follows from both is told from the
+ * word as it becomes: so both directions may change at once on two CPUs.
+ */
+__noinline int flow_learn(int other)
+{
+	struct lb_scratch *scratch = scratch_get();
+	const struct ct_key *key;
+	struct ct_ref ref = {};
+	struct ct_cold *cold;
+	__u32 now, next, seen, state;
+	struct lb_vip *vip;
+	int i;
+
+	if (!scratch)
+		return 0;
+	key = other ? &scratch->key : &scratch->pkt.key;
+	if (!ct_lookup(key, &ref))
+		return 0;
+	vip = flow_vip(key, ref.flow);
+	cold = ct_cold(&ref);
 	if (cold)
-		cold->expect_ack = news->expect_ack;
+		cold->expect_ack = scratch->news.expect_ack;
+	now = ref.ctl;
+	for (i = 0; i < CT_CHANGE_TRIES; i++) {
+		if (ct_changed_hands(ref.ctl, now))
+			return 0;
+		next = (now & ~scratch->news.phases_mask) | scratch->news.phases;
+		next = flow_settled(ref.flow, next, scratch->news.open, &state);
+		seen = __sync_val_compare_and_swap(&ref.flow->ctl, now, next);
+		if (seen == now) {
+			ref.flow->timeout = flow_timeout(vip, state);
+			ref.ctl = next;
+			if ((now ^ next) & CT_HALF_OPEN)
+				ct_move(key, &ref);
+			/* Once more if the other direction's CPU came between word and time-out;
+			 * an atomic, so that this look isn't earlier than that write. */
+			seen = __sync_fetch_and_or(&ref.flow->ctl, 0);
+			if (!((seen ^ next) & CT_PHASES_MASK))
+				return 1;
+		}
+		now = seen;
+	}
+	return 0;
 }
 
 static __always_inline enum ct_event flow_event(const struct lb_pkt *pkt)
@@ -267,7 +309,7 @@ static __always_inline int flow_completes(const struct lb_pkt *pkt, const struct
 
 /* Works out what an event means. 0: nothing new. */
 static __always_inline int flow_judge(const struct lb_pkt *pkt, const struct ct_ref *ref,
-				      __u32 event, struct flow_news *news)
+				      __u32 event, struct lb_news *news)
 {
 	__u8 in = ct_phase(ref->ctl, CT_DIR_IN), out = ct_phase(ref->ctl, CT_DIR_OUT);
 	struct ct_cold *cold = ct_cold(ref);
@@ -287,9 +329,11 @@ static __always_inline int flow_judge(const struct lb_pkt *pkt, const struct ct_
 		in = ct_phase_next(CT_PHASE_OPEN, event);
 		out = CT_PHASE_OPEN;
 	}
-	news->phases = ct_phases(in, out);
+	news->open = open;
 	news->phases_mask = open ? CT_PHASES_MASK : 7u << ct_phase_shift(pkt->dir);
-	return news->phases != (ref->ctl & CT_PHASES_MASK) || news->expect_ack != cold->expect_ack;
+	news->phases = ct_phases(in, out) & news->phases_mask;
+	return news->phases != (ref->ctl & news->phases_mask) ||
+	       news->expect_ack != cold->expect_ack;
 }
 
 /* Anything that may change the packet's flow's state: written to both halves. */
@@ -297,29 +341,15 @@ __noinline int flow_step(__u32 event)
 {
 	struct lb_scratch *scratch = scratch_get();
 	struct ct_ref ref = {}, peer = {};
-	struct flow_news news = {};
-	__u32 state, full;
-	struct lb_pkt *pkt;
 	int pair;
 
-	if (!scratch)
+	if (!scratch || !ct_lookup(&scratch->pkt.key, &ref) ||
+	    !flow_judge(&scratch->pkt, &ref, event, &scratch->news))
 		return 0;
-	pkt = &scratch->pkt;
-	if (!ct_lookup(&pkt->key, &ref) || !flow_judge(pkt, &ref, event, &news))
-		return 0;
-	state = ct_state_of(pkt->ip_proto, (news.phases >> CT_PHASE_IN_SHIFT) & 7,
-			    (news.phases >> CT_PHASE_OUT_SHIFT) & 7);
-	news.timeout = flow_timeout(flow_vip(&pkt->key, ref.flow), state);
 	pair = flow_peer(&ref, &scratch->key, &peer);
-	flow_learn(&ref, &news);
+	flow_learn(0);
 	if (pair)
-		flow_learn(&peer, &news);
-	full = news.phases_mask == CT_PHASES_MASK;
-	if (state != CT_CLOSED && state != CT_ESTABLISHED && !full)
-		return 1;
-	if (pair)
-		ct_settle(&scratch->key, &peer, state == CT_CLOSED);
-	ct_settle(&pkt->key, &ref, state == CT_CLOSED);
+		flow_learn(1);
 	return 1;
 }
 

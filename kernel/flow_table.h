@@ -70,18 +70,18 @@ __noinline int ct_create(__u32 now)
 	return CT_IS_LRU ? lru_create(scratch) : assoc_create(scratch, now);
 }
 
-/*
- * A flow that became established, or that is over, changes places with nobody: it is only marked so,
- * or moved to the other LRU. The reference may be void afterwards.
- */
-static __always_inline void ct_settle(const struct ct_key *key, struct ct_ref *ref, int half_open)
+/* Its control word says half-open now, or no more: in the LRU table it has to change maps. */
+static __always_inline void ct_move(const struct ct_key *key, struct ct_ref *ref)
 {
-	__u32 bits = half_open ? CT_HALF_OPEN : 0;
-
-	if ((ref->ctl & CT_HALF_OPEN) == bits || !ct_change(ref, CT_HALF_OPEN, bits))
-		return;
 	if (CT_IS_LRU)
 		lru_move(key, ref);
+}
+
+/* Marks a half as established. */
+static __always_inline void ct_settle(const struct ct_key *key, struct ct_ref *ref)
+{
+	if (ref->ctl & CT_HALF_OPEN && ct_change(ref, CT_HALF_OPEN, 0))
+		ct_move(key, ref);
 }
 
 /* Removes the half, once: answers whether it was this caller who did. */

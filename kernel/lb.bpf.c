@@ -43,14 +43,14 @@ __noinline int fragment(struct xdp_md *ctx)
 }
 
 /* A transport header that lies is dropped where a VIP would have had it; else it is the host's. */
-static __always_inline enum lb_verdict transport_check(struct xdp_md *ctx, struct lb_pkt *pkt)
+__noinline int malformed(__be16 port)
 {
-	enum lb_verdict verdict = parse_transport(ctx, pkt);
+	struct lb_scratch *scratch = scratch_get();
 
-	if (unlikely(verdict == lb_drop(LB_DROP_MALFORMED)) && pkt->tuple.dport &&
-	    !service_find(&pkt->tuple.dst, pkt->tuple.dport, pkt->ip_proto))
+	if (scratch && port &&
+	    !service_find(&scratch->pkt.tuple.dst, port, scratch->pkt.ip_proto))
 		return LB_PASS;
-	return verdict;
+	return lb_drop(LB_DROP_MALFORMED);
 }
 
 static __always_inline enum lb_verdict send(struct xdp_md *ctx, struct lb_pkt *pkt)
@@ -86,7 +86,9 @@ static __always_inline enum lb_verdict parse(struct xdp_md *ctx, struct lb_pkt *
 		return verdict;
 	if (unlikely(pkt->frag))
 		return fragment(ctx);
-	verdict = transport_check(ctx, pkt);
+	verdict = parse_transport(ctx, pkt);
+	if (unlikely(verdict == lb_drop(LB_DROP_MALFORMED)))
+		return malformed(pkt->tuple.dport);
 	if (verdict != LB_NEXT)
 		return verdict;
 	return local_wants(pkt);

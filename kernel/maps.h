@@ -125,6 +125,14 @@ struct lb_snat_space {
 	__u16 addrs[LB_SNAT_MAX]; /* local ids */
 };
 
+/* What both halves of a flow learn of an event. */
+struct lb_news {
+	__u32 phases_mask; /* of the control word, what of phases counts */
+	__u32 phases;
+	__u32 expect_ack;
+	__u32 open; /* 1: the handshake is complete */
+};
+
 /*
  * One packet's work, and what functions that the verifier looks at one by one (not static) hand to
  * each other: they take numbers only.
@@ -142,7 +150,10 @@ struct lb_scratch {
 	__u64 pick_score;	/* assoc_pick(): the best slot so far; lower is better */
 	__u32 pick_slot;
 	__u32 pick_ctl;
+	__u32 pick_which;
+	__u32 pad;
 	struct lb_reap_half reaped;
+	struct lb_news news; /* flow_learn() */
 };
 
 struct {

@@ -76,6 +76,7 @@ static __always_inline void nexthop_keep(const struct lb_pkt *pkt, __u32 fib_gen
 	kept->nexthop = pkt->nexthop;
 	kept->at = pkt->now;
 	kept->owner = pkt->backend_gen;
+	kept->method = pkt->method;
 	kept->mtu = mtu;
 	kept->outer_sum = pkt->outer_sum;
 	kept->fib_generation = fib_generation;
@@ -192,7 +193,7 @@ static __always_inline int nexthop_kept(struct lb_pkt *pkt, const struct lb_kept
 					__u32 fib_generation)
 {
 	if (unlikely(kept->fib_generation != fib_generation || kept->owner != pkt->backend_gen ||
-		     pkt->now - kept->at >= lb_config.hz ||
+		     kept->method != pkt->method || pkt->now - kept->at >= lb_config.hz ||
 		     pkt->l3_len + lb_overhead(pkt->method) > kept->mtu))
 		return 0;
 	pkt->nexthop = kept->nexthop;

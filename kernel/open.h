@@ -220,42 +220,38 @@ __noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
  */
 __noinline int flow_restart(__u32 now)
 {
-	struct flow_news news = { .phases_mask = CT_PHASES_MASK };
 	struct lb_scratch *scratch = scratch_get();
 	struct lb_backend_ref chosen = {};
 	struct ct_ref ref = {}, peer = {};
 	struct ct_cold *cold;
-	struct lb_pkt *pkt;
 	struct lb_vip *vip;
-	__u64 hash;
 	int pair;
 
-	if (!scratch)
-		return 0;
-	pkt = &scratch->pkt;
-	if (!ct_lookup(&pkt->key, &ref))
+	if (!scratch || !ct_lookup(&scratch->pkt.key, &ref))
 		return 0;
 	pair = flow_peer(&ref, &scratch->key, &peer);
-	vip = service_find(&pkt->tuple.dst, pkt->tuple.dport, pkt->ip_proto);
-	hash = open_hash(pkt);
+	vip = service_find(&scratch->pkt.tuple.dst, scratch->pkt.tuple.dport,
+			   scratch->pkt.ip_proto);
 	if (!vip || pair != flow_is_pair(ref.flow) ||
-	    !backend_select(vip, (__u32)hash, &chosen) || chosen.index != ref.flow->backend ||
-	    chosen.gen != ref.flow->gen || ct_method(ref.flow) != vip->method) {
-		flow_end_key(&pkt->key, 0);
+	    !backend_select(vip, (__u32)open_hash(&scratch->pkt), &chosen) ||
+	    chosen.index != ref.flow->backend || chosen.gen != ref.flow->gen ||
+	    ct_method(ref.flow) != vip->method) {
+		flow_end_key(&scratch->pkt.key, 0);
 		return 0;
 	}
-	news.phases = ct_phases(CT_PHASE_SYN, CT_PHASE_NONE);
-	news.timeout = flow_timeout(vip, CT_SYN);
-	flow_learn(&ref, &news);
 	cold = ct_cold(&ref);
 	if (cold)
 		cold->created = now;
-	if (!pair)
-		return 1;
-	flow_learn(&peer, &news);
-	cold = ct_cold(&peer);
+	cold = pair ? ct_cold(&peer) : NULL;
 	if (cold)
 		cold->created = now;
+	scratch->news.phases_mask = CT_PHASES_MASK;
+	scratch->news.phases = ct_phases(CT_PHASE_SYN, CT_PHASE_NONE);
+	scratch->news.expect_ack = 0;
+	scratch->news.open = 0;
+	flow_learn(0);
+	if (pair)
+		flow_learn(1);
 	return 1;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Our own flow table: set-associative, in an array. A key's halves lie in one of the eight ways of
- * its home set, looked at from its home slot on, or of a second set. The home slot counts how many
+ * Our own flow table: set-associative, in an array. A key's half lies in one of the eight ways of its
+ * home set, looked at from its home slot on, or of three other sets. The home slot counts how many
  * of its halves lie elsewhere, so most look-ups, of keys that are there and of others, read one cache
  * line. Layout of a slot: common/ct_slot.h; life of a slot and races: ARCHITECTURE.md.
  */
@@ -49,8 +49,8 @@ static __always_inline struct ct_place assoc_home(const struct ct_key *key)
 }
 
 /* The n ways of a set from way on. */
-static __always_inline int assoc_find_in(__u32 index, __u32 way, int n, const struct ct_key *key,
-					 struct ct_ref *ref)
+static __always_inline void assoc_find_in(__u32 index, __u32 way, int n, const struct ct_key *key,
+					  struct ct_ref *ref)
 {
 	struct ct_set *set = assoc_set(index);
 	struct ct_flow *flow;
@@ -58,7 +58,7 @@ static __always_inline int assoc_find_in(__u32 index, __u32 way, int n, const st
 	int i;
 
 	if (!set)
-		return 0;
+		return;
 	for (i = 0; i < n; i++) {
 		flow = assoc_slot(set, way + i);
 		ctl = ct_ctl_before(flow);
@@ -67,9 +67,8 @@ static __always_inline int assoc_find_in(__u32 index, __u32 way, int n, const st
 		ref->flow = flow;
 		ref->ctl = ctl;
 		ref->slot = index * CT_WAYS + ((way + i) & (CT_WAYS - 1));
-		return 1;
+		return;
 	}
-	return 0;
 }
 
 /*
@@ -80,23 +79,21 @@ __noinline int assoc_locate(__u32 counts)
 {
 	struct lb_scratch *scratch = scratch_get();
 	struct ct_place home;
-	struct ct_ref ref;
+	struct ct_ref ref = {};
+	__u32 which;
 
 	if (!scratch)
 		return 0;
 	home = assoc_home(&scratch->sought);
-	if (counts & CT_NEAR_MASK &&
-	    assoc_find_in(home.set, home.way + 1, CT_WAYS - 1, &scratch->sought, &ref))
-		goto found;
-	if (!(counts & CT_AWAY_MASK))
-		return 0;
-	home.set = ct_other_set(home.set, scratch->sought.ends, lb_config.sets_bits);
-	if (!assoc_find_in(home.set, home.way, CT_WAYS, &scratch->sought, &ref))
-		return 0;
-found:
+	if (counts & CT_NEAR_MASK)
+		assoc_find_in(home.set, home.way + 1, CT_WAYS - 1, &scratch->sought, &ref);
+	for (which = 1; counts & CT_AWAY_MASK && !ref.flow && which < CT_SETS; which++)
+		assoc_find_in(ct_other_set(home.set, scratch->sought.ends, which,
+					   lb_config.sets_bits),
+			      home.way, CT_WAYS, &scratch->sought, &ref);
 	scratch->found_slot = ref.slot;
 	scratch->found_ctl = ref.ctl;
-	return 1;
+	return ref.flow != NULL;
 }
 
 static __always_inline int assoc_find_behind(const struct ct_key *key, __u32 counts,
@@ -174,7 +171,7 @@ static __always_inline void assoc_leave(const struct ct_ref *ref)
 	if (!(ref->ctl & CT_AWAY) && !ct_distance(ref->ctl))
 		return;
 	if (ref->ctl & CT_AWAY)
-		set = ct_other_set(set, ref->flow->ends, lb_config.sets_bits);
+		set = ct_other_set(set, ref->flow->ends, ct_which(ref->ctl), lb_config.sets_bits);
 	home = assoc_set(set);
 	if (!home)
 		return;
@@ -228,22 +225,18 @@ static __always_inline enum assoc_rank assoc_rank(const struct ct_flow *flow, __
 	return flow->peer_local ? ASSOC_ESTABLISHED : ASSOC_ONE_SIDED;
 }
 
-/*
- * Looks at a set's ways in the order of the search for a slot for a new half, and picks the one whose
- * half goes first; of equal ranks the one idle longest. Ends at one that costs nobody anything. Not
- * static, so that the verifier looks at it once.
- */
-__noinline int assoc_pick(__u32 index, __u32 way, __u32 now)
+/* Looks at a set's ways in the order of the search, up to one that costs nobody anything. */
+static __always_inline void assoc_pick_in(struct lb_scratch *scratch, __u32 index, __u32 which,
+					  __u32 way, __u32 now)
 {
-	struct lb_scratch *scratch = scratch_get();
 	struct ct_set *set = assoc_set(index);
 	struct ct_flow *flow;
 	__u32 ctl, idle;
 	__u64 score;
 	int i;
 
-	if (!set || !scratch)
-		return 0;
+	if (!set)
+		return;
 	for (i = 0; i < CT_WAYS && scratch->pick_score >> 32 > ASSOC_OVER; i++) {
 		flow = assoc_slot(set, way + i);
 		ctl = ct_ctl_before(flow);
@@ -256,6 +249,31 @@ __noinline int assoc_pick(__u32 index, __u32 way, __u32 now)
 		scratch->pick_score = score;
 		scratch->pick_slot = index * CT_WAYS + ((way + i) & (CT_WAYS - 1));
 		scratch->pick_ctl = ctl;
+		scratch->pick_which = which;
+	}
+}
+
+/*
+ * Picks a slot for the half that is to be created: the one whose half goes first; of equal ranks the
+ * one idle longest. Further sets only for what established halves would have to go for: so a flood
+ * costs no more than two. Not static, so that the verifier looks at it once.
+ */
+__noinline int assoc_pick(__u32 home_set, __u32 way, __u32 now)
+{
+	struct lb_scratch *scratch = scratch_get();
+	__u32 which, index, enough = ASSOC_OVER;
+
+	if (!scratch)
+		return 0;
+	scratch->pick_score = (__u64)ASSOC_NEVER << 32;
+	for (which = 0; which < CT_SETS && scratch->pick_score >> 32 > enough; which++) {
+		index = home_set;
+		if (which)
+			index = ct_other_set(home_set, scratch->key.ends, which,
+					     lb_config.sets_bits);
+		if (which)
+			enough = ASSOC_HALF_OPEN;
+		assoc_pick_in(scratch, index, which, way, now);
 	}
 	return 1;
 }
@@ -290,7 +308,7 @@ static __always_inline int assoc_take(const struct lb_scratch *scratch, struct c
 
 /* Writes a half into a slot that was taken, and shows it to the others. */
 static __always_inline void assoc_fill(struct ct_flow *home, __u32 home_slot, const struct ct_ref *ref,
-				       const struct ct_entry *half)
+				       __u32 which, const struct ct_entry *half)
 {
 	__u32 bits = (half->flow.ctl & CT_PHASES_MASK) | CT_HALF_OPEN | CT_LIVE;
 	struct ct_flow *flow = ref->flow;
@@ -314,8 +332,8 @@ static __always_inline void assoc_fill(struct ct_flow *home, __u32 home_slot, co
 		*cold = half->cold;
 	bits |= ((ref->slot - home_slot) & (CT_WAYS - 1)) << CT_DISTANCE_SHIFT;
 	/* The count first: a search that sees the half must have been told to look for it. */
-	if ((ref->slot ^ home_slot) >= CT_WAYS) {
-		bits |= CT_AWAY;
+	if (which) {
+		bits |= which << CT_WHICH_SHIFT;
 		if ((*(volatile __u32 *)&home->ctl & CT_AWAY_MASK) != CT_AWAY_MASK)
 			__sync_fetch_and_add(&home->ctl, CT_AWAY_ONE);
 	} else if (ref->slot != home_slot) {
@@ -329,7 +347,7 @@ static __always_inline void assoc_fill(struct ct_flow *home, __u32 home_slot, co
 static __always_inline int assoc_place(struct lb_scratch *scratch, struct ct_flow *home,
 				       struct ct_place at, __u32 now)
 {
-	__u32 counts = *(volatile __u32 *)&home->ctl, other;
+	__u32 counts = *(volatile __u32 *)&home->ctl;
 	struct ct_ref ref = {};
 	int i;
 
@@ -338,15 +356,12 @@ static __always_inline int assoc_place(struct lb_scratch *scratch, struct ct_flo
 	if (counts & (CT_NEAR_MASK | CT_AWAY_MASK) &&
 	    assoc_find_behind(&scratch->key, counts, &ref))
 		return -EEXIST;
-	other = ct_other_set(at.set, scratch->key.ends, lb_config.sets_bits);
 	for (i = 0; i < ASSOC_CLAIM_TRIES; i++) {
-		scratch->pick_score = (__u64)ASSOC_NEVER << 32;
 		assoc_pick(at.set, at.way, now);
-		if (scratch->pick_score >> 32 > ASSOC_OVER)
-			assoc_pick(other, at.way, now);
 		if (!assoc_take(scratch, &ref))
 			continue;
-		assoc_fill(home, at.set * CT_WAYS + at.way, &ref, &scratch->half);
+		assoc_fill(home, at.set * CT_WAYS + at.way, &ref, scratch->pick_which,
+			   &scratch->half);
 		return 0;
 	}
 	return -EBUSY;

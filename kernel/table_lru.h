@@ -24,12 +24,22 @@ static __always_inline void lru_find(const struct ct_key *key, struct ct_ref *re
 	ref->flow = NULL;
 	if (!entry)
 		entry = bpf_map_lookup_elem(&lb_half_open, key);
+	if (!entry) /* promoted between the two looks */
+		entry = bpf_map_lookup_elem(&lb_flows, key);
 	if (!entry)
 		return;
 	ref->ctl = ct_ctl_before(&entry->flow);
 	if ((ref->ctl & (CT_VERSION_MASK | CT_STATE_MASK)) == (lru_version(key) | CT_LIVE) &&
 	    entry->flow.ends == key->ends)
 		ref->flow = &entry->flow;
+}
+
+/* Taken off by somebody with a reference to what was in the same memory before. */
+static __always_inline int lru_is_dead(const struct ct_key *key)
+{
+	struct ct_entry *entry = bpf_map_lookup_elem(&lb_half_open, key);
+
+	return entry && (entry->flow.ctl & CT_STATE_MASK) != CT_LIVE;
 }
 
 /*
@@ -45,6 +55,10 @@ static __always_inline int lru_create(struct lb_scratch *scratch)
 	scratch->half.flow.ctl &= CT_PHASES_MASK;
 	scratch->half.flow.ctl |= lru_version(&scratch->key) | CT_HALF_OPEN | CT_LIVE;
 	err = bpf_map_update_elem(&lb_half_open, &scratch->key, &scratch->half, BPF_NOEXIST);
+	if (err == -EEXIST && lru_is_dead(&scratch->key)) {
+		bpf_map_delete_elem(&lb_half_open, &scratch->key);
+		err = bpf_map_update_elem(&lb_half_open, &scratch->key, &scratch->half, BPF_NOEXIST);
+	}
 	if (err)
 		return err;
 	if (bpf_map_lookup_elem(&lb_flows, &scratch->key)) {
@@ -69,7 +83,8 @@ static __always_inline void lru_delete(const struct ct_key *key, __u32 ctl)
 static __always_inline void lru_move(const struct ct_key *key, struct ct_ref *ref)
 {
 	struct lb_scratch *scratch = scratch_get();
-	__u32 half_open = ref->ctl & CT_HALF_OPEN;
+	__u32 half_open = ref->ctl & CT_HALF_OPEN, phases;
+	struct ct_ref moved = {};
 	int err;
 
 	if (!scratch)
@@ -81,8 +96,16 @@ static __always_inline void lru_move(const struct ct_key *key, struct ct_ref *re
 		err = bpf_map_update_elem(&lb_half_open, key, &scratch->moved, BPF_NOEXIST);
 	else
 		err = bpf_map_update_elem(&lb_flows, key, &scratch->moved, BPF_NOEXIST);
-	if (!err || err == -EEXIST)
-		lru_delete(key, half_open ^ CT_HALF_OPEN);
+	if (err && err != -EEXIST)
+		return;
+	phases = ct_ctl_after(ref->flow) & CT_PHASES_MASK;
+	lru_delete(key, half_open ^ CT_HALF_OPEN);
+	/* What another CPU changed while this one copied; between these two lines it is lost. */
+	if (phases == (scratch->moved.flow.ctl & CT_PHASES_MASK))
+		return;
+	lru_find(key, &moved);
+	if (moved.flow)
+		ct_change(&moved, CT_PHASES_MASK, phases);
 }
 
 #endif

@@ -110,8 +110,16 @@ static int pin_dir_make(const char *dir, const char *what)
 	return mkdir(path, 0700) && errno != EEXIST ? -errno : 0;
 }
 
+/* Of the flow table that the balancer hasn't. It is made small, for the programs that name it. */
+static bool is_other_table(const struct lb_bpf *skel, const struct bpf_map *map, uint32_t table)
+{
+	bool lru = map == skel->maps.lb_flows || map == skel->maps.lb_half_open;
+
+	return is_flow_table(map) && lru != (table == LB_TABLE_LRU);
+}
+
 /* lb_settings goes last: its pin says that all others are there. */
-static int maps_pin(const char *dir, struct lb_bpf *skel, bool settings)
+static int maps_pin(const char *dir, struct lb_bpf *skel, bool settings, uint32_t table)
 {
 	struct bpf_map *map;
 	char path[512];
@@ -119,6 +127,7 @@ static int maps_pin(const char *dir, struct lb_bpf *skel, bool settings)
 
 	bpf_object__for_each_map(map, skel->obj) {
 		if (is_private(map) || !bpf_map__autocreate(map) ||
+		    is_other_table(skel, map, table) ||
 		    (map == skel->maps.lb_settings) != settings)
 			continue;
 		err = maps__path(dir, "maps", bpf_map__name(map), path, sizeof(path));
@@ -198,9 +207,9 @@ int loader__create(const char *dir, const struct lb_settings *settings, struct t
 	if (!err)
 		err = pin_dir_make(dir, "maps");
 	if (!err)
-		err = maps_pin(dir, skel, false);
+		err = maps_pin(dir, skel, false, 0);
 	if (!err)
-		err = maps_pin(dir, skel, true);
+		err = maps_pin(dir, skel, true, 0);
 	lb_bpf__destroy(skel);
 	return err ? explain(err, "can't make the maps", error) : 0;
 }
@@ -222,19 +231,10 @@ static int prog_pin(const char *dir, const struct bpf_program *prog, const char 
 	return err;
 }
 
-/*
- * One of the two flow tables; the verifier removes what would use the other. LRU entries: two halves
- * a flow; the map of half-open and closed ones has half of that beside.
- */
-static void flow_table_choose(struct lb_bpf *skel, const struct lb_settings *settings)
+/* LRU entries: two halves a flow; the map of half-open and closed ones has half of that beside. */
+static void flow_table_size(struct lb_bpf *skel, const struct lb_settings *settings)
 {
-	bool lru = settings->table == LB_TABLE_LRU;
-
-	bpf_map__set_autocreate(skel->maps.lb_flow_sets, !lru);
-	bpf_map__set_autocreate(skel->maps.lb_flow_cold, !lru);
-	bpf_map__set_autocreate(skel->maps.lb_flows, lru);
-	bpf_map__set_autocreate(skel->maps.lb_half_open, lru);
-	if (lru) {
+	if (settings->table == LB_TABLE_LRU) {
 		bpf_map__set_max_entries(skel->maps.lb_flows, 2 * settings->flows);
 		bpf_map__set_max_entries(skel->maps.lb_half_open, settings->flows);
 	} else {
@@ -280,12 +280,12 @@ int loader__load(const char *dir, enum lb_mode mode, bool clsact,
 	if (err)
 		return explain(err, "can't open the maps", error);
 	memcpy((void *)&skel->rodata->lb_config, &config, sizeof(config));
-	flow_table_choose(skel, settings);
+	flow_table_size(skel, settings);
 	err = lb_bpf__load(skel);
 	if (!err)
 		err = pin_dir_make(dir, "programs");
 	if (!err)
-		err = maps_pin(dir, skel, false);
+		err = maps_pin(dir, skel, false, settings->table);
 	if (!err)
 		err = prog_pin(dir, skel->progs.lb_reap, "lb_reap");
 	if (!err)

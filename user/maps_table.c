@@ -173,6 +173,7 @@ int maps__table_find(struct maps_table *table, const struct ct_key *key, struct 
 {
 	struct ct_entry entry;
 	struct ct_place home;
+	uint32_t which;
 	int err;
 
 	if (table->sets_n) {
@@ -182,9 +183,11 @@ int maps__table_find(struct maps_table *table, const struct ct_key *key, struct 
 				       key->ends, table->factors),
 			       table->sets_bits);
 		err = find_in(table, home.set, key, ret);
-		return err ? find_in(table, ct_other_set(home.set, key->ends, table->sets_bits),
-				     key, ret) :
-			     0;
+		for (which = 1; err && which < CT_SETS; which++)
+			err = find_in(table,
+				      ct_other_set(home.set, key->ends, which, table->sets_bits),
+				      key, ret);
+		return err;
 	}
 	err = bpf_map_lookup_elem(table->maps->fd[MAP_FLOWS], key, &entry);
 	if (err)

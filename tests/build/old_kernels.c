@@ -49,7 +49,6 @@ static const struct variant variants[] = {
 static struct lb_bpf *skel_load(const struct variant *variant)
 {
 	struct lb_bpf *skel = lb_bpf__open();
-	bool assoc = variant->table == LB_TABLE_ASSOC;
 	struct bpf_map *map;
 	struct lb_config config = {
 		.hz = 250,
@@ -63,10 +62,6 @@ static struct lb_bpf *skel_load(const struct variant *variant)
 
 	assert_non_null(skel);
 	memcpy((void *)&skel->rodata->lb_config, &config, sizeof(config));
-	bpf_map__set_autocreate(skel->maps.lb_flow_sets, assoc);
-	bpf_map__set_autocreate(skel->maps.lb_flow_cold, assoc);
-	bpf_map__set_autocreate(skel->maps.lb_flows, !assoc);
-	bpf_map__set_autocreate(skel->maps.lb_half_open, !assoc);
 	bpf_object__for_each_map(map, skel->obj) {
 		if (bpf_map__max_entries(map) <= 1 && /* chosen by attach */
 		    (map == skel->maps.lb_flow_sets || map == skel->maps.lb_flow_cold ||

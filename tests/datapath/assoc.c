@@ -118,7 +118,7 @@ static void check_place(struct run *run, uint32_t set, uint32_t way, uint32_t di
 	RUN_CHECK(run, !(half.flow.ctl & CT_AWAY) == !away);
 }
 
-/* Twelve flows of one home slot: in it, in the rest of its set, then in the second set. */
+/* Twelve flows of one home slot: in it, in the rest of its set, then in the other one. */
 static void crowded_home(struct run *run)
 {
 	struct run talks[12];
@@ -148,7 +148,7 @@ static void crowded_home(struct run *run)
 	RUN_CHECK(run, !half__count(run->fx, NULL));
 }
 
-/* From seven on, what lives in the second set isn't counted any more. */
+/* From seven on, what lives in the other set isn't counted any more. */
 static void many_away(struct run *run)
 {
 	struct run talks[SLOTS];
@@ -413,13 +413,13 @@ static void locked(struct run *run)
 	ack(run);
 	run__expect_state(run, IN_FLOWS(CT_ESTABLISHED));
 	run__say(run, CLIENT, FLAG_FIN | FLAG_ACK, 1001, 5001, FORWARDED, 0);
-	run__expect_state(run, IN_FLOWS(CT_FIN));
+	run__expect_state(run, IN_HALF_OPEN(CT_FIN));
 	*ctl &= ~CT_LOCK;
 }
 
 static const struct scenario scenarios[] = {
 	{ "a crowded home", .body = crowded_home, .tiny = true },
-	{ "many in the second set", .body = many_away, .tiny = true, .once = true },
+	{ "many in the other set", .body = many_away, .tiny = true, .once = true },
 	{ "full of pairs", .body = full_of_pairs, .tiny = true },
 	{ "order of eviction", .body = order_of_eviction, .tiny = true, .once = true },
 	{ "pairs are evicted last", .body = pairs_are_evicted_last, .tiny = true, .once = true },

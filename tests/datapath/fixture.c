@@ -32,13 +32,11 @@ static int size_table(struct fixture *fx)
 	int i, err = 0;
 
 	for (i = 0; i < 2 && !err; i++) {
-		err = bpf_map__set_autocreate(assoc[i], fx->table == LB_TABLE_ASSOC);
+		err = bpf_map__set_max_entries(
+			assoc[i], fx->table == LB_TABLE_ASSOC ? 1 << fx->sets_bits : 1);
 		if (!err)
-			err = bpf_map__set_autocreate(lru[i], fx->table == LB_TABLE_LRU);
-		if (!err)
-			err = bpf_map__set_max_entries(assoc[i], 1 << fx->sets_bits);
-		if (!err)
-			err = bpf_map__set_max_entries(lru[i], CT_WAYS << fx->sets_bits);
+			err = bpf_map__set_max_entries(
+				lru[i], fx->table == LB_TABLE_LRU ? CT_WAYS << fx->sets_bits : 1);
 	}
 	return err;
 }

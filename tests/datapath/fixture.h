@@ -93,7 +93,8 @@ struct fixture {
 	__u64 factors[CT_HASH_WORDS];
 	struct ct_set *sets; /* LB_TABLE_ASSOC: mapped */
 	struct ct_cold_set *cold;
-	struct fixture *tiny; /* LB_TABLE_ASSOC: the same with a flow table of two sets */
+	struct fixture *other; /* LB_TABLE_ASSOC: the same with the other kind of flow table */
+	struct fixture *tiny;  /* LB_TABLE_ASSOC: the same with a flow table of two sets */
 	uint32_t hz;
 	int cpus;
 	uint32_t fib_generation;
@@ -101,6 +102,7 @@ struct fixture {
 	int pools[SERVICES];  /* inner maps */
 	bool clean[SERVICES]; /* pool as at the start */
 	uint16_t ports[4];    /* lo, hi, lo, hi */
+	uint16_t reply_ports[4];
 	struct lb_pool *pool; /* scratch */
 };
 
@@ -120,6 +122,9 @@ void fixture__close(struct fixture *fx);
 int fixture__reset(struct fixture *fx);
 
 int fixture__set_ports(struct fixture *fx, uint16_t lo, uint16_t hi, uint16_t lo2, uint16_t hi2);
+
+/* Where replies are looked for; after set_ports, which makes it the same. */
+int fixture__set_reply_ports(struct fixture *fx, uint16_t lo, uint16_t hi);
 
 /* Says that routes or neighbours have changed, as lbctl does. */
 int fixture__new_routes(struct fixture *fx);

@@ -30,6 +30,20 @@ struct ct_place half__home(struct fixture *fx, const struct ct_key *key)
 	return ct_home(ct_hash(&key->remote, &local, key->ends, fx->factors), fx->sets_bits);
 }
 
+uint32_t half__sets(struct fixture *fx, const struct ct_key *key, uint32_t ret[CT_SETS])
+{
+	uint32_t which, i, n = 1;
+
+	ret[0] = half__home(fx, key).set;
+	for (which = 1; which < CT_SETS; which++) {
+		ret[n] = ct_other_set(ret[0], key->ends, which, fx->sets_bits);
+		for (i = 0; i < n && ret[i] != ret[n]; i++)
+			;
+		n += i == n;
+	}
+	return n;
+}
+
 static bool is_stale(struct fixture *fx, const struct ct_flow *flow)
 {
 	return fixture__backend(fx, flow->backend).gen != flow->gen;
@@ -96,10 +110,9 @@ int half__each(struct fixture *fx, int (*each)(struct fixture *, const struct ha
 
 static bool assoc_find(struct fixture *fx, const struct ct_key *key, bool stale, struct half *ret)
 {
-	struct ct_place home = half__home(fx, key);
-	uint32_t sets[2] = { home.set, ct_other_set(home.set, key->ends, fx->sets_bits) }, i;
+	uint32_t sets[CT_SETS], i, sets_n = half__sets(fx, key, sets);
 
-	for (i = 0; i < 2 * CT_WAYS; i++) {
+	for (i = 0; i < sets_n * CT_WAYS; i++) {
 		uint32_t slot = sets[i / CT_WAYS] * CT_WAYS + i % CT_WAYS;
 
 		if ((fx->sets[slot / CT_WAYS].ways[slot % CT_WAYS].ctl & CT_STATE_MASK) != CT_LIVE)

@@ -40,6 +40,9 @@ enum ct_state half__state(const struct half *half);
 /* Where a key's halves begin to be looked for. */
 struct ct_place half__home(struct fixture *fx, const struct ct_key *key);
 
+/* The sets that they may be in, each once: answers how many. */
+uint32_t half__sets(struct fixture *fx, const struct ct_key *key, uint32_t ret[CT_SETS]);
+
 /* Calls each for every half that there is; stops when it answers other than 0, and answers that. */
 int half__each(struct fixture *fx, int (*each)(struct fixture *, const struct half *, void *),
 	       void *arg);

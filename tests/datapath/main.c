@@ -82,6 +82,8 @@ static int setup(void **state)
 	for (i = 0; i < VARIANTS && !err; i++) {
 		err = fixture__open(&tiny[i], i, LB_TABLE_ASSOC, TINY_SETS_BITS);
 		fixtures[LB_TABLE_ASSOC * VARIANTS + i].tiny = &tiny[i];
+		fixtures[LB_TABLE_ASSOC * VARIANTS + i].other =
+			&fixtures[LB_TABLE_LRU * VARIANTS + i];
 	}
 	if (err)
 		fprintf(stderr, "the data path could not be loaded: %s\n", strerror(-err));

@@ -13,7 +13,7 @@
 
 #include "tables.h"
 
-#define RACES 4000
+#define RACES 2000
 #define BYTES 54
 
 static atomic_uint arrivals;
@@ -126,12 +126,24 @@ static void compare(struct run *run, const struct duels *duels)
 	RUN_CHECK(run, dropped < duels->races / 10);
 }
 
+static int count_lonely(struct fixture *fx, const struct half *half, void *arg)
+{
+	struct lb_backend backend = fixture__backend(fx, half->flow.backend);
+	struct ct_key peer_key;
+	struct half peer;
+
+	ct_peer_key(&half->flow, &backend, &peer_key);
+	if (!half__get(fx, &peer_key, &peer) || !ct_is_pair(&half->flow, &peer.flow))
+		++*(int *)arg;
+	return 0;
+}
+
 /* A flow opened twice at once is one flow: one backend, one port, and no half left over. */
 static void opened_twice(struct run *run)
 {
 	struct counters before = run__counters(run), after;
 	struct duels *duels = duels_of(run, RACES);
-	int i;
+	int i, n, lonely = 0;
 
 	for (i = 0; i < RACES; i++) {
 		run__talk(run, run->svc, LAB_CLIENT, 1024 + i);
@@ -145,20 +157,13 @@ static void opened_twice(struct run *run)
 		RUN_CHECK(run, i == LB_DROP_FLOW_BUSY || after.drops[i] == before.drops[i]);
 	/* Across a tick the second may end what the first has just made, and make it anew. */
 	RUN_CHECK(run, after.totals.flows_created - before.totals.flows_created - RACES < 50);
-	RUN_CHECK(run, half__count(run->fx, NULL) == RACES * (run__is_pair(run) ? 2 : 1));
+	n = half__count(run->fx, NULL);
+	if (run__is_pair(run))
+		half__each(run->fx, count_lonely, &lonely);
+	if (lonely || n != RACES * (run__is_pair(run) ? 2 : 1))
+		run__fail(run, "%d halves, %d of them alone; %d packets were dropped as busy", n, lonely,
+			  (int)(after.drops[LB_DROP_FLOW_BUSY] - before.drops[LB_DROP_FLOW_BUSY]));
 	check_table(run);
-}
-
-static int count_lonely(struct fixture *fx, const struct half *half, void *arg)
-{
-	struct lb_backend backend = fixture__backend(fx, half->flow.backend);
-	struct ct_key peer_key;
-	struct half peer;
-
-	ct_peer_key(&half->flow, &backend, &peer_key);
-	if (!half__get(fx, &peer_key, &peer) || !ct_is_pair(&half->flow, &peer.flow))
-		++*(int *)arg;
-	return 0;
 }
 
 /* Two clients for few ports: no two flows get the same, and who loses one loses the flow. */
@@ -178,19 +183,40 @@ static void claimed_at_once(struct run *run)
 	half__each(run->fx, count_lonely, &lonely);
 	RUN_CHECK(run, half__count(run->fx, NULL) - lonely <= 64);
 	RUN_CHECK(run, half__count(run->fx, NULL) - lonely >= 60);
-	if (lonely > 8)
+	/* One that had its port taken before its second half was made learns so a second later. */
+	if (lonely > RACES / 50)
 		run__fail(run, "%d halves without another", lonely);
 	check_table(run);
 }
 
-/* The same moment, from both sides of many conversations. before: brings them to where they race. */
-static void both_sides(struct run *run, void (*before)(struct run *), uint8_t client_flags,
-		       uint8_t backend_flags, int state)
+static bool half_is_in(struct run *run, const struct ct_key *key, enum ct_state state, bool open)
 {
-	static struct run talks[RACES / 4];
-	struct duels *duels = duels_of(run, RACES / 4);
-	const char *error;
-	int i;
+	struct half half;
+
+	return half__get(run->fx, key, &half) == (open ? FLOW_ESTABLISHED : FLOW_HALF_OPEN) &&
+	       half__state(&half) == state &&
+	       half.flow.timeout == ct_timeout_pack(fixture_timeout_s[state] * run->fx->hz);
+}
+
+static bool flow_is_in(struct run *run, const struct run *talk, enum ct_state state, bool open)
+{
+	struct ct_key client = run__client_key(talk), reply = run__reply_key(talk);
+
+	return half_is_in(run, &client, state, open) && half_is_in(run, &reply, state, open);
+}
+
+/*
+ * The same moment, from both sides of many conversations. before: brings them to where they race.
+ * The kernel's LRU maps move an entry by copying it, so what the other CPU writes just then may be
+ * lost in one half.
+ */
+static void both_sides(struct run *run, void (*before)(struct run *), uint8_t client_flags,
+		       uint8_t backend_flags, enum ct_state state, bool open)
+{
+	static struct run talks[RACES / 2];
+	struct duels *duels = duels_of(run, RACES / 2);
+	int i, lost = 0, lost_max = run->fx->table == LB_TABLE_LRU ? RACES / 2 / 50 : 0;
+	struct counters was, now;
 
 	for (i = 0; i < duels->races && !run->failed; i++) {
 		run__talk(run, run->svc, LAB_CLIENT, 1024 + i);
@@ -199,16 +225,19 @@ static void both_sides(struct run *run, void (*before)(struct run *), uint8_t cl
 		build(run__from_client(run, client_flags, 1001, 5001), duels->duels[i].frame[0]);
 		build(run__from_backend(run, backend_flags, 5000, 1001), duels->duels[i].frame[1]);
 	}
+	was = run__counters(run);
 	race__run(duel, duels);
-	for (i = 0; i < duels->races && !run->failed; i++) {
-		RUN_CHECK(run, duels->duels[i].action[0] == XDP_TX);
-		RUN_CHECK(run, duels->duels[i].action[1] == XDP_TX);
-		run__expect_state(&talks[i], state);
-		run->failed |= talks[i].failed;
+	now = run__counters(run);
+	for (i = 0; i < LB_DROPS; i++) {
+		if (now.drops[i] != was.drops[i])
+			run__fail(run, "%d packets dropped for reason %d",
+				  (int)(now.drops[i] - was.drops[i]), i);
 	}
-	error = half__check_pairs(run->fx);
-	if (error)
-		run__fail(run, "%s", error);
+	for (i = 0; i < duels->races; i++)
+		lost += !flow_is_in(run, &talks[i], state, open);
+	if (lost > lost_max)
+		run__fail(run, "%d of %d flows are not as both sides left them", lost,
+			  duels->races);
 	check_table(run);
 }
 
@@ -226,24 +255,23 @@ static void until_half_closed(struct run *run)
 
 static void fins_cross(struct run *run)
 {
-	both_sides(run, run__handshake, FLAG_FIN | FLAG_ACK, FLAG_FIN | FLAG_ACK,
-		   IN_HALF_OPEN(CT_CLOSED));
+	both_sides(run, run__handshake, FLAG_FIN | FLAG_ACK, FLAG_FIN | FLAG_ACK, CT_CLOSED, false);
 }
 
 static void resets_cross(struct run *run)
 {
-	both_sides(run, run__handshake, FLAG_RST, FLAG_RST | FLAG_ACK, IN_HALF_OPEN(CT_CLOSED));
+	both_sides(run, run__handshake, FLAG_RST, FLAG_RST | FLAG_ACK, CT_CLOSED, false);
 }
 
 static void ack_crosses_syn_ack(struct run *run)
 {
-	both_sides(run, until_syn_ack, FLAG_ACK, FLAG_SYN | FLAG_ACK, IN_FLOWS(CT_ESTABLISHED));
+	both_sides(run, until_syn_ack, FLAG_ACK, FLAG_SYN | FLAG_ACK, CT_ESTABLISHED, true);
 }
 
 static void fin_crosses_fin_again(struct run *run)
 {
 	both_sides(run, until_half_closed, FLAG_FIN | FLAG_ACK, FLAG_FIN | FLAG_ACK,
-		   IN_HALF_OPEN(CT_CLOSED));
+		   CT_CLOSED, false);
 }
 
 static const struct scenario scenarios[] = {

@@ -148,11 +148,11 @@ static int put(struct bpf_map *map, const void *key, const void *value)
 
 static int write_settings(struct fixture *fx)
 {
-	const uint16_t *ports = fx->ports;
+	const uint16_t *ports = fx->ports, *replies = fx->reply_ports;
 	struct lb_settings settings = {
 		.layout = LB_LAYOUT_VERSION,
 		.ports = { { ports[0], ports[1] }, { ports[2], ports[3] } },
-		.reply_ports = { { ports[0], ports[1] }, { ports[2], ports[3] } },
+		.reply_ports = { { replies[0], replies[1] }, { replies[2], replies[3] } },
 		.table = fx->table,
 		.sets = fx->table == LB_TABLE_ASSOC ? 1 << fx->sets_bits : 0,
 		.fib_generation = fx->fib_generation,
@@ -168,6 +168,13 @@ static int write_settings(struct fixture *fx)
 int fixture__set_ports(struct fixture *fx, uint16_t lo, uint16_t hi, uint16_t lo2, uint16_t hi2)
 {
 	memcpy(fx->ports, (uint16_t[]){ lo, hi, lo2, hi2 }, sizeof(fx->ports));
+	memcpy(fx->reply_ports, fx->ports, sizeof(fx->ports));
+	return write_settings(fx);
+}
+
+int fixture__set_reply_ports(struct fixture *fx, uint16_t lo, uint16_t hi)
+{
+	memcpy(fx->reply_ports, (uint16_t[]){ lo, hi, 0, 0 }, sizeof(fx->reply_ports));
 	return write_settings(fx);
 }
 

@@ -12,6 +12,9 @@
 	X(validate) \
 	X(checksum) \
 	X(nexthop)  \
+	X(kept)     \
+	X(filter)   \
+	X(ipip)     \
 	X(ports)    \
 	X(flows)    \
 	X(backends) \
@@ -19,7 +22,9 @@
 	X(assoc)    \
 	X(wire)     \
 	X(race)     \
-	X(model)
+	X(storm)    \
+	X(model)    \
+	X(equal)
 
 #define TABLE_DECLARE(name) extern const struct table name##_table;
 TABLES(TABLE_DECLARE)

@@ -161,6 +161,8 @@ static void both_ways(struct run *run, uint16_t payload)
 
 	frame.payload = payload;
 	over_the_wire(run, &frame, run->client_iface);
+	if (!run__is_pair(run))
+		return;
 	frame = run__from_backend(run, FLAG_ACK, 5001, 1001);
 	frame.payload = payload;
 	over_the_wire(run, &frame, lab__way_to(run->backend, &neighbour));
@@ -168,9 +170,13 @@ static void both_ways(struct run *run, uint16_t payload)
 
 static void real_frames(struct run *run)
 {
+	bool pair = run__is_pair(run);
 	int i;
 
-	run__handshake(run);
+	if (pair)
+		run__handshake(run);
+	else
+		run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
 	for (i = 0; i < LAB_IFACES; i++) {
 		sockets[i] = open_socket(wire_ends[i]);
 		RUN_CHECK(run, sockets[i] >= 0);
@@ -178,8 +184,8 @@ static void real_frames(struct run *run)
 	attach(run);
 	both_ways(run, 0);
 	both_ways(run, 101);
-	both_ways(run, MSS);
-	if (run->fx->variant == GENERIC && run->csum == CSUM_PARTIAL) {
+	both_ways(run, pair ? MSS : MSS - IP_LEN);
+	if (pair && run->fx->variant == GENERIC && run->csum == CSUM_PARTIAL) {
 		both_ways(run, MSS + 1);
 		both_ways(run, 20 * MSS + 7);
 		both_ways(run, 65000);
@@ -206,6 +212,8 @@ static const struct scenario scenarios[] = {
 	{ "out by the same interface", SVC_SOLO, .body = real_frames },
 	{ "out by the other interface", SVC_FAR, .body = real_frames },
 	{ "in by the other interface", SVC_SOLO, .client = LAB_FAR_CLIENT, .body = real_frames },
+	{ "ipip, out by the same interface", SVC_IPIP_SOLO, .body = real_frames },
+	{ "ipip, out by the other interface", SVC_IPIP_FAR, .body = real_frames },
 	{ "other packets at the clsact program", SVC_TCP, .body = clsact_leaves_others },
 };
 

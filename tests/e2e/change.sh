@@ -76,6 +76,55 @@ test_del_backend_under_load() {
 	check "$(json show flows --limit 1000)" 'all(.backend == "172.17.0.2:80")'
 }
 
+# What a VIP has carried stays counted when the backend that carried it goes.
+test_counts_outlive_backends() {
+	local before i
+	lab_with_lbctl
+	vip_up
+	for i in 1 2 3 4 5 6 7 8; do
+		fetch "http://$LAB_VIP/" >/dev/null
+	done
+	before=$(json show vips)
+	check "$before" '.[0].packets > 60 and .[0].bytes > 4000'
+	for i in "$LAB_B1" "$LAB_B2"; do
+		lab_lbctl del-backend "$VIP" "$i"
+		check "$(json show vips)" ".[0].packets >= $(jq '.[0].packets' <<<"$before") and
+			.[0].bytes >= $(jq '.[0].bytes' <<<"$before")"
+	done
+	lab_lbctl add-backend "$VIP" "$LAB_B1"
+	check "$(json show backends)" '.[0].packets == 0'
+	fetch "http://$LAB_VIP/" >/dev/null
+	check "$(json show vips)" ".[0].packets > $(jq '.[0].packets' <<<"$before")"
+}
+
+# Connections of both web servers whose source port is one that the host uses itself now.
+host_ports() {
+	local name
+	for name in b1 b2; do
+		lab_in "$name" ss -Htn state established "sport = :80"
+	done | awk '{ sub(/.*:/, "", $4); n += $4 <= 40000 } END { print n + 0 }'
+}
+
+# The host takes most source ports for itself: connections on them go on, new ones get others.
+in_both_modes ports_taken_by_host
+test_ports_taken_by_host() {
+	local pid had
+	lab_with_lbctl
+	vip_up
+	wrk_start wrk 5
+	pid=$LAB_PID
+	sleep 1
+	had=$(host_ports)
+	[ "$had" -gt 50 ] || fail "only $had of 100 connections have such ports"
+	lab_in lb sysctl -qw net.ipv4.ip_local_port_range="1024 40000"
+	lab_lbctl attach eth0 --mode "$MODE"
+	wrk_start new 3
+	sleep 1
+	[ "$(host_ports)" = "$had" ] || fail "new connections have the host's ports: $(host_ports)"
+	wrk_end "$LAB_PID" new
+	wrk_end "$pid" wrk
+}
+
 # The other way to remove: nothing breaks when the backend was drained first.
 test_drain_then_delete() {
 	local pid

@@ -13,6 +13,7 @@ wrong_inputs() {
 		2|add-vip 172.17.0.5:81/tcp --nosuch|--nosuch
 		2|add-vip 172.17.0.5:81/tcp --method|--method
 		2|add-vip 172.17.0.5:81/tcp --method nosuch|nosuch
+		2|add-vip 172.17.0.5:81/tcp --method dsr|dsr
 		2|add-vip 172.17.0.5:81/tcp --scheduler nosuch|nosuch
 		2|add-vip 172.17.0.5:81/tcp 172.17.0.2|add-vip
 		2|add-vip 172.17.0.5:81/tcp --snat nosuch|nosuch
@@ -56,6 +57,10 @@ wrong_inputs() {
 		2|attach|
 		2|attach eth0 --mode nosuch|nosuch
 		2|attach eth0 --flows x|x
+		2|attach eth0 --flow-table x|x
+		2|attach eth0 --flow-table|--flow-table
+		1|attach eth0 --flow-table lru|assoc
+		1|attach eth0 --flows 4096|262144
 		1|detach nosuch|nosuch
 		1|detach lo|lo
 		2|show flows --limit x|x
@@ -142,4 +147,33 @@ test_json_names() {
 	check "$(json show stats)" '.packets > 0 and .forwarded > 0 and .flows.created == 1 and
 		.flows.capacity > 0 and .snat_ports.available > 0 and ([.. | numbers] | length) ==
 		([paths(scalars)] | length)'
+}
+
+# same_table FILE...: these maps of a flow table are pinned, and no other's.
+same_table() {
+	local have
+	have=$(cd "$LAB_PINS/maps" && compgen -G 'lb_flow*' | sort | xargs)
+	[ "$have" = "$*" ] || fail "flow tables: $have; wanted $*"
+}
+
+# The flow table is chosen at the first attach and stays until unload.
+test_flow_table_is_kept() {
+	BAD=0
+	lab_up
+	lab_lbctl attach eth0 --flow-table lru --flows 5000
+	same_table lb_flows
+	wrong 1 lru lab_lbctl attach eth0 --flow-table assoc
+	wrong 1 5000 lab_lbctl attach eth0 --flow-table lru --flows 5001
+	lab_lbctl attach eth0
+	lab_lbctl detach eth0
+	wrong 1 unload lab_lbctl attach eth0 --flow-table assoc
+	lab_lbctl attach eth0 --flow-table lru --flows 5000
+	same_table lb_flows
+	lab_lbctl unload
+	lab_lbctl attach eth0
+	same_table lb_flow_cold lb_flow_sets
+	wrong 1 assoc lab_lbctl attach eth0 --flow-table lru
+	check "$(json show stats)" '.flows.capacity == 262144'
+	lab_lbctl attach eth0 --flow-table assoc
+	[ "$BAD" = 0 ]
 }

@@ -9,12 +9,6 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-struct frame {
-	struct ethhdr eth;
-	struct iphdr outer;
-	struct iphdr inner;
-} __attribute__((packed));
-
 static __always_inline int sound(const struct iphdr *ip, __u64 room)
 {
 	const __u16 *words = (const void *)ip;
@@ -32,22 +26,22 @@ SEC("xdp")
 int decap(struct xdp_md *ctx)
 {
 	__u64 room = ctx->data_end - ctx->data - sizeof(struct ethhdr);
-	struct frame *frame = (void *)(long)ctx->data;
-	struct ethhdr eth;
+	struct ethhdr *eth = (void *)(long)ctx->data, saved;
+	struct iphdr *outer = (void *)(eth + 1), *inner = outer + 1;
 
-	if ((void *)(frame + 1) > (void *)(long)ctx->data_end ||
-	    frame->eth.h_proto != bpf_htons(ETH_P_IP) || frame->outer.protocol != IPPROTO_IPIP)
+	if ((void *)(inner + 1) > (void *)(long)ctx->data_end ||
+	    eth->h_proto != bpf_htons(ETH_P_IP) || outer->protocol != IPPROTO_IPIP)
 		return XDP_PASS;
-	if (!sound(&frame->outer, room) ||
-	    bpf_ntohs(frame->inner.tot_len) + sizeof(frame->outer) != bpf_ntohs(frame->outer.tot_len))
+	if (!sound(outer, room) ||
+	    bpf_ntohs(inner->tot_len) + sizeof(*outer) != bpf_ntohs(outer->tot_len))
 		return XDP_DROP;
-	eth = frame->eth;
-	if (bpf_xdp_adjust_head(ctx, sizeof(frame->outer)))
+	saved = *eth;
+	if (bpf_xdp_adjust_head(ctx, sizeof(*outer)))
 		return XDP_DROP;
-	frame = (void *)(long)ctx->data;
-	if ((void *)(&frame->eth + 1) > (void *)(long)ctx->data_end)
+	eth = (void *)(long)ctx->data;
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
 		return XDP_DROP;
-	frame->eth = eth;
+	*eth = saved;
 	return XDP_PASS;
 }
 

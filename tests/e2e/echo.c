@@ -21,6 +21,7 @@
 #define NAME_LEN   8
 #define CLIENTS    2048
 #define AT_A_TIME  100
+#define LOST_MAX   5 /* so many, and it's of no use to wait for more */
 #define NO_CHECK   'n' /* a datagram that begins so is answered without a checksum */
 
 static volatile sig_atomic_t stopped;
@@ -189,7 +190,7 @@ static void flows_round(struct client *clients, unsigned int n, char first, unsi
 		if (send(clients[i].fd, out[i], len[i], 0) == (ssize_t)len[i])
 			tally->sent++;
 	}
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n && tally->lost < LOST_MAX; i++) {
 		ssize_t got = recv(clients[i].fd, in, sizeof(in), 0);
 
 		if (got < 0) {
@@ -238,8 +239,8 @@ static int flows(const char *host, const char *port, unsigned int n, unsigned in
 			die("socket");
 		clients[i].fd = fd;
 	}
-	for (round = 0; round < rounds && tally.lost < AT_A_TIME; round++) {
-		for (i = 0; i < n; i += AT_A_TIME)
+	for (round = 0; round < rounds; round++) {
+		for (i = 0; i < n && tally.lost < LOST_MAX; i += AT_A_TIME)
 			flows_round(clients + i, n - i < AT_A_TIME ? n - i : AT_A_TIME,
 				    checksum ? 'c' : NO_CHECK, round, &tally);
 	}
@@ -254,14 +255,14 @@ int main(int argc, char **argv)
 
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
-	if (argc == 4 && !strcmp(what, "serve"))
-		return serve(argv[2], argv[3]);
+	if ((argc == 4 || argc == 5) && !strcmp(what, "serve"))
+		return serve(argc == 5 ? argv[4] : "0.0.0.0", argv[2], argv[3]);
 	if (argc == 4 && !strcmp(what, "session"))
 		return session(argv[2], argv[3]);
 	if (argc == 7 && !strcmp(what, "flows") && atoi(argv[4]) > 0 && atoi(argv[4]) <= CLIENTS)
 		return flows(argv[2], argv[3], atoi(argv[4]), atoi(argv[5]),
 			     strcmp(argv[6], "nochecksum"));
-	fprintf(stderr, "usage: echo serve PORT NAME | session ADDRESS PORT |\n"
+	fprintf(stderr, "usage: echo serve PORT NAME [ADDRESS] | session ADDRESS PORT |\n"
 			"       flows ADDRESS PORT CLIENTS ROUNDS checksum|nochecksum\n");
 	return 2;
 }

@@ -3,13 +3,80 @@
 # The way out is kept for a second: what changes in routes and neighbours shows soon after, with no
 # lbctl in between.
 
-# Asks over UDP from one port, every 50 ms; each line of FILE is a time in ms and who answered.
+# Asks over UDP from one port; each line of $LAB_DIR/answers is a time in us and who answered. On one
+# CPU, since each keeps the way to a backend for itself.
 ask_always() {
-	lab_start client bash -c '
+	local cpu
+	cpu=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')
+	# shellcheck disable=SC2016 # expanded there
+	lab_start client taskset -c "$cpu" bash -c '
 		exec 3<>"/dev/udp/$1/53"
-		while :; do
-			printf x >&3
-			read -r -t 0.05 -N 2 -u 3 name && echo "${EPOCHREALTIME%???}" "$name" || :
-			sleep 0.05
-		done' ask "$LAB_VIP" >"$LAB_DIR/$1" 2>/dev/null
+		while printf "hello\n" >&3; do
+			read -r -t 0.05 -N 2 -u 3 name && echo "${EPOCHREALTIME/./}" "$name" || :
+			sleep 0.02
+		done' ask "$LAB_VIP" >"$LAB_DIR/answers" 2>/dev/null
+	lab_until 5 answered b1 || fail "nobody answers"
+	sleep 0.3
+}
+
+answered() {
+	tail -n 1 "$LAB_DIR/answers" | grep -q " $1$"
+}
+
+# Someone, or NAME, answered to what was sent well after the change.
+answered_since() {
+	awk -v since="$SINCE" -v name="${1:-}" '$1 > since + 50000 && (!name || $2 == name) {
+		found = 1 } END { exit !found }' "$LAB_DIR/answers"
+}
+
+# What was changed at $SINCE is followed within 1.5 s.
+followed_soon() {
+	lab_until 4 answered_since "$@" || fail "not followed in 4 s: $(tail -n 3 "$LAB_DIR/answers")"
+	SINCE=$(((${EPOCHREALTIME/./} - SINCE) / 1000))
+	[ "$SINCE" -lt 1500 ] || fail "followed only after $SINCE ms"
+}
+
+# Gives an interface another MAC, of which its neighbours are told as by any host that moves.
+new_mac() {
+	lab_in "$1" sysctl -qw net.ipv4.conf.eth0.arp_notify=1
+	lab_in "$1" ip link set dev eth0 address "$2"
+	SINCE=${EPOCHREALTIME/./}
+}
+
+udp_service() {
+	ECHO=$(lab_cc tests/e2e/echo.c)
+	lab_start b1 "$ECHO" serve 53 b1 ${1:+"$1"}
+	lab_start b2 "$ECHO" serve 53 b2 ${1:+"$1"}
+	lab_until 5 lab_listens b1 53
+	lab_until 5 lab_listens b2 53
+	attach eth0
+	lab_lbctl add-vip "$LAB_VIP:53/udp"
+	lab_lbctl add-backend "$LAB_VIP:53/udp" "${1:-$LAB_B1}"
+}
+
+in_both_modes macs_change generic/lru
+test_macs_change() {
+	lab_up
+	udp_service
+	ask_always
+	new_mac b1 02:00:00:00:01:02
+	followed_soon
+	new_mac client 02:00:00:00:01:04
+	followed_soon
+}
+
+# The backend has its address behind a gateway, and then behind another one.
+in_both_modes route_changes native/lru
+test_route_changes() {
+	local backend=10.9.0.1
+	lab_up
+	lab_in b1 ip addr add "$backend/32" dev lo
+	lab_in b2 ip addr add "$backend/32" dev lo
+	lab_in lb ip route add "$backend" via "$LAB_B1"
+	udp_service "$backend"
+	ask_always
+	lab_in lb ping -q -c 1 "$LAB_B2" >/dev/null # its MAC is known
+	lab_in lb ip route replace "$backend" via "$LAB_B2"
+	SINCE=${EPOCHREALTIME/./}
+	followed_soon b2
 }

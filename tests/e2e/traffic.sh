@@ -49,7 +49,7 @@ test_idle_connection_outlives_short_ones() {
 }
 
 # The proof: every packet of every connection at one backend.
-in_both_modes session_consistency
+MODES[session_consistency]="generic native"
 test_session_consistency() {
 	LAB_PREFIX=$LAB_PREFIX exec "$BENCH/consistency" --only lbctl --rounds 0 --seconds 2 \
 		--connections 5000 --mode "$MODE" --lbctl "$LBCTL"

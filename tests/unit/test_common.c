@@ -218,6 +218,8 @@ static void test_control_word(void **state)
 	}
 	for (__u32 i = 0; i < CT_WAYS; i++)
 		assert_int_equal(ct_distance(i << CT_DISTANCE_SHIFT | CT_AWAY | CT_PHASES_MASK), i);
+	for (__u32 i = 0; i < CT_SETS; i++)
+		assert_int_equal(ct_which(i << CT_WHICH_SHIFT | CT_LOCK), i);
 	/* what changes while a half lives, and what only when it goes */
 	assert_false(ct_changed_hands(CT_LIVE, CT_LIVE | CT_PLACE_MASK | CT_PHASES_MASK));
 	assert_true(ct_changed_hands(CT_LIVE, CT_FREE));
@@ -303,10 +305,11 @@ static void test_places(void **state)
 		differ += ct_hash(&client, &vip, ends, factors) >> 56 !=
 			  ct_hash(&client, &vip, ends, others) >> 56;
 		for (__u32 bits = 1; bits < 21; bits += 5) {
-			__u32 set = i & ((1u << bits) - 1), other = ct_other_set(set, ends, bits);
+			__u32 set = i & ((1u << bits) - 1), which = 1 + i % (CT_SETS - 1);
+			__u32 other = ct_other_set(set, ends, which, bits);
 
 			assert_true(other != set && other < 1u << bits);
-			assert_int_equal(ct_other_set(other, ends, bits), set);
+			assert_int_equal(ct_other_set(other, ends, which, bits), set);
 		}
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(slots); i++)

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
+/* Answers of the FIB are kept: for a second, and no change that was told is missed. */
+#include "tables.h"
+
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "lb.skel.h"
+
+static const uint8_t other_mac[6] = { 2, 0xbb, 1, 2, 3, 4 };
+
+#define OTHER "lladdr 02:bb:01:02:03:04 dev near nud permanent"
+
+/* Nobody tells of these changes. */
+static void change(struct run *run, const char *args)
+{
+	RUN_CHECK(run, !lab__ip(args));
+}
+
+static void back_to_normal(struct run *run)
+{
+	change(run, "neigh replace 172.17.0.2 lladdr 02:aa:ac:11:00:02 dev near nud permanent");
+	change(run, "neigh replace 172.17.0.4 lladdr 02:aa:ac:11:00:04 dev near nud permanent");
+	change(run, "link set near mtu 1500");
+	fixture__new_routes(run->fx);
+}
+
+/* One more packet: does it go to the other MAC? */
+static bool goes_to_other(struct run *run, enum who who)
+{
+	struct frame frame = who == CLIENT ? run__from_client(run, FLAG_ACK, 1001, 5001)
+					   : run__from_backend(run, FLAG_ACK, 5001, 1001);
+	uint8_t bytes[FRAME_MAX];
+	size_t len = frame__build(&frame, bytes);
+
+	if (run->failed)
+		return false;
+	RUN_CHECK(run, !fixture__run(run->fx, bytes, len, lab_ifindex[LAB_NEAR], &run->out));
+	RUN_CHECK(run, run->out.action == XDP_TX);
+	return !memcmp(run->out.bytes, other_mac, sizeof(other_mac));
+}
+
+/* Makes what is kept toward the backend older. */
+static void age_kept(struct run *run, uint32_t jiffies)
+{
+	int fd = bpf_map__fd(run->fx->skel->maps.lb_backend_stats), cpu;
+	uint32_t index = fixture__backend_index(run->svc, run->backend_n);
+	struct lb_backend_stats stats[CPUS_MAX];
+
+	RUN_CHECK(run, !bpf_map_lookup_elem(fd, &index, stats));
+	for (cpu = 0; cpu < run->fx->cpus; cpu++)
+		stats[cpu].kept.at -= jiffies;
+	RUN_CHECK(run, !bpf_map_update_elem(fd, &index, stats, BPF_ANY));
+}
+
+static void open_flow(struct run *run)
+{
+	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
+	if (run__is_pair(run))
+		run__say(run, BACKEND, FLAG_SYN | FLAG_ACK, 5000, 1001, FORWARDED, 0);
+	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, FORWARDED, 0);
+	run__avoid_tick(run);
+	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, FORWARDED, 0);
+	if (run__is_pair(run))
+		run__say(run, BACKEND, FLAG_ACK, 5001, 1001, FORWARDED, 0);
+}
+
+/* ...while the generation stays; and asked for again when it is raised. */
+static void generation_to_backend(struct run *run)
+{
+	open_flow(run);
+	change(run, "neigh replace 172.17.0.2 " OTHER);
+	RUN_CHECK(run, !goes_to_other(run, CLIENT));
+	RUN_CHECK(run, !goes_to_other(run, CLIENT));
+	RUN_CHECK(run, !fixture__new_routes(run->fx));
+	RUN_CHECK(run, goes_to_other(run, CLIENT));
+	back_to_normal(run);
+	RUN_CHECK(run, !goes_to_other(run, CLIENT));
+}
+
+static void generation_to_client(struct run *run)
+{
+	open_flow(run);
+	change(run, "neigh replace 172.17.0.4 " OTHER);
+	RUN_CHECK(run, !goes_to_other(run, BACKEND));
+	RUN_CHECK(run, !fixture__new_routes(run->fx));
+	RUN_CHECK(run, goes_to_other(run, BACKEND));
+	RUN_CHECK(run, goes_to_other(run, BACKEND));
+	back_to_normal(run);
+	RUN_CHECK(run, !goes_to_other(run, BACKEND));
+}
+
+static void second_to_backend(struct run *run)
+{
+	open_flow(run);
+	change(run, "neigh replace 172.17.0.2 " OTHER);
+	age_kept(run, run->fx->hz / 2);
+	RUN_CHECK(run, !goes_to_other(run, CLIENT));
+	age_kept(run, run->fx->hz / 2);
+	RUN_CHECK(run, goes_to_other(run, CLIENT));
+	back_to_normal(run);
+}
+
+/* Whichever side's packet is the first after a second. */
+static void second_to_client_after(struct run *run, enum who first)
+{
+	open_flow(run);
+	change(run, "neigh replace 172.17.0.4 " OTHER);
+	run__age(run, 1);
+	if (first == CLIENT)
+		goes_to_other(run, CLIENT);
+	RUN_CHECK(run, goes_to_other(run, BACKEND));
+	back_to_normal(run);
+}
+
+static void second_to_client(struct run *run)
+{
+	second_to_client_after(run, BACKEND);
+}
+
+static void second_to_client_that_asks(struct run *run)
+{
+	second_to_client_after(run, CLIENT);
+}
+
+/* Longer than the MTU it was asked for: asked again. */
+static void larger_mtu(struct run *run)
+{
+	bool generic = run->fx->variant == GENERIC;
+	struct frame in, out;
+
+	open_flow(run);
+	in = run__from_client(run, FLAG_ACK, 1001, 5001);
+	in.payload = LAB_MTU - frame__l4_len(&in) - IP_LEN;
+	if (!run__is_pair(run))
+		in.payload -= IP_LEN;
+	in.payload++;
+	run__send(run, &in, LAB_NEAR, generic ? FORWARDED : DROPPED, LB_DROP_TOO_BIG);
+	change(run, "link set near mtu 3000");
+	run__send(run, &in, LAB_NEAR, FORWARDED, 0);
+	if (run__is_pair(run)) {
+		out = run__from_backend(run, FLAG_ACK, 5001, 1001);
+		out.payload = LAB_MTU;
+		run__send(run, &out, LAB_NEAR, FORWARDED, 0);
+	}
+	back_to_normal(run);
+}
+
+/* A refusal is not kept. */
+static void no_neighbour_yet(struct run *run)
+{
+	run__say(run, CLIENT, FLAG_SYN, 1000, 0, DROPPED, LB_DROP_NO_NEIGHBOUR);
+	change(run, "neigh replace 172.17.0.98 lladdr 02:aa:ac:11:00:62 dev near nud permanent");
+	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
+	change(run, "neigh del 172.17.0.98 dev near");
+	fixture__new_routes(run->fx);
+}
+
+/* What was kept for the backend that was there before is not for the one that is there now. */
+static void other_backend(struct run *run)
+{
+	struct frame frame;
+	uint8_t bytes[FRAME_MAX], mac[6];
+	const uint8_t *ip = run->out.bytes + ETH_LEN;
+	uint32_t dst;
+	size_t len;
+
+	open_flow(run);
+	RUN_CHECK(run, run->backend == LAB_BACKEND_A);
+	RUN_CHECK(run, !fixture__replace_backend(run->fx, run->svc, 0, LAB_BACKEND_B));
+	RUN_CHECK(run, !fixture__set_weights(run->fx, run->svc, 1, 0));
+	run__talk(run, run->svc, LAB_CLIENT, 40001);
+	frame = run__from_client(run, FLAG_SYN, 1000, 0);
+	len = frame__build(&frame, bytes);
+	RUN_CHECK(run, !fixture__run(run->fx, bytes, len, lab_ifindex[LAB_NEAR], &run->out));
+	lab__mac_of(LAB_BACKEND_B, mac);
+	RUN_CHECK(run, run->out.action == XDP_TX && !memcmp(run->out.bytes, mac, 6));
+	dst = (uint32_t)ip[16] << 24 | ip[17] << 16 | ip[18] << 8 | ip[19];
+	RUN_CHECK(run, dst == LAB_BACKEND_B);
+	RUN_CHECK(run, frame__sum(ip, IP_LEN, 0) == 0xffff);
+}
+
+static const struct scenario scenarios[] = {
+	{ "until told, to the backend", SVC_SOLO, .body = generation_to_backend, .once = true },
+	{ "until told, to the backend, ipip", SVC_IPIP_SOLO, .body = generation_to_backend,
+	  .once = true },
+	{ "until told, to the client", SVC_SOLO, .body = generation_to_client, .once = true },
+	{ "for a second, to the backend", SVC_SOLO, .body = second_to_backend, .once = true },
+	{ "for a second, to the backend, ipip", SVC_IPIP_SOLO, .body = second_to_backend,
+	  .once = true },
+	{ "for a second, to the client", SVC_SOLO, .body = second_to_client, .once = true },
+	{ "for a second, to a client that asks", SVC_SOLO, .body = second_to_client_that_asks,
+	  .once = true },
+	{ "for its MTU", SVC_SOLO, .body = larger_mtu },
+	{ "for its MTU, ipip", SVC_IPIP_SOLO, .body = larger_mtu },
+	{ "no neighbour yet", SVC_DARK, .body = no_neighbour_yet, .once = true },
+	{ "another backend at its index", SVC_SOLO, .body = other_backend, .once = true },
+	{ "another backend at its index, ipip", SVC_IPIP_SOLO, .body = other_backend,
+	  .once = true },
+};
+
+TABLE(kept, scenarios);
