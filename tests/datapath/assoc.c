@@ -197,8 +197,8 @@ static void full_of_pairs(struct run *run)
 static void order_of_eviction(struct run *run)
 {
 	struct run expired, closed, half_open[2], one_sided[2], fresh[8], pairs[4];
-	const struct run *order[] = { NULL, &expired, &closed, &half_open[1], &half_open[0],
-				      &one_sided[1], &one_sided[0], &fresh[0] };
+	const struct run *order[] = { NULL,	     &expired,	    &closed,	   &half_open[1],
+				      &half_open[0], &one_sided[1], &one_sided[0], &fresh[0] };
 	struct counters before, after;
 	int i;
 
@@ -284,7 +284,8 @@ static void syn_flood(struct run *run)
 	for (i = 0; i < SLOTS - 1; i++)
 		RUN_CHECK(run, is_there(&talks[i]));
 	RUN_CHECK(run, is_there(run));
-	RUN_CHECK(run, run__counters(run).totals.flows_evicted - before.totals.flows_evicted == 299);
+	RUN_CHECK(run,
+		  run__counters(run).totals.flows_evicted - before.totals.flows_evicted == 299);
 }
 
 /* The same to fullnat, which needs two places. */
@@ -331,7 +332,8 @@ static void stale_are_reused(struct run *run)
 	RUN_CHECK(run, after.totals.flows_removed - before.totals.flows_removed == SLOTS);
 }
 
-/* Reply halves lose their remote address with their backend: their counts have to fit all the same. */
+/* Reply halves lose their remote address with their backend: their counts have to fit all the same.
+ */
 static void stale_pairs_are_reused(struct run *run)
 {
 	int i, stale;
@@ -365,9 +367,11 @@ static void evicted_half_is_rebuilt(struct run *run)
 	RUN_CHECK(run, !is_whole(&victim));
 	i = is_there(&victim);
 	resume(run, &victim);
-	run__say(run, i ? CLIENT : BACKEND, FLAG_ACK, i ? 1001 : 5001, i ? 5001 : 1001, FORWARDED, 0);
+	run__say(run, i ? CLIENT : BACKEND, FLAG_ACK, i ? 1001 : 5001, i ? 5001 : 1001, FORWARDED,
+		 0);
 	run__expect_state(run, IN_FLOWS(CT_ESTABLISHED));
-	run__say(run, i ? BACKEND : CLIENT, FLAG_ACK, i ? 5001 : 1001, i ? 1001 : 5001, FORWARDED, 0);
+	run__say(run, i ? BACKEND : CLIENT, FLAG_ACK, i ? 5001 : 1001, i ? 1001 : 5001, FORWARDED,
+		 0);
 	for (i = 0; i < SLOTS / 2; i++)
 		RUN_CHECK(run, is_whole(&pairs[i]));
 }
@@ -426,7 +430,8 @@ static const struct scenario scenarios[] = {
 	{ "a flood of SYNs", .body = syn_flood, .tiny = true, .once = true },
 	{ "a flood of SYNs, pairs", .body = syn_flood_pairs, .tiny = true, .once = true },
 	{ "stale halves are used again", .body = stale_are_reused, .tiny = true, .once = true },
-	{ "stale pairs are used again", .body = stale_pairs_are_reused, .tiny = true, .once = true },
+	{ "stale pairs are used again", .body = stale_pairs_are_reused, .tiny = true,
+	  .once = true },
 	{ "an evicted half is rebuilt", .body = evicted_half_is_rebuilt, .tiny = true },
 	{ "another CPU's clock is ahead", .body = clock_ahead, .tiny = true, .once = true },
 	{ "a locked slot", .body = locked, .tiny = true, .once = true },

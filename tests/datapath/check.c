@@ -157,8 +157,7 @@ static int check_pair(struct fixture *fx, const struct half *half, void *arg)
 	/* A move between the LRU maps may lose a phase that doesn't count any more. */
 	if (half__state(&peer) != half__state(half) ||
 	    (peer.flow.ctl ^ half->flow.ctl) & CT_HALF_OPEN ||
-	    (fx->table == LB_TABLE_ASSOC &&
-	     (peer.flow.ctl ^ half->flow.ctl) & CT_PHASES_MASK))
+	    (fx->table == LB_TABLE_ASSOC && (peer.flow.ctl ^ half->flow.ctl) & CT_PHASES_MASK))
 		*error = "the halves of a flow are in different states";
 	else if (peer.flow.timeout != half->flow.timeout)
 		*error = "the halves of a flow have different timeouts";

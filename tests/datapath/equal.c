@@ -13,7 +13,7 @@
 #define CLIENTS 12
 #define TALKS	(CLIENTS * EQUAL_SERVICES)
 
-static const enum service_id equal_services[] = { SVC_TCP, SVC_UDP,	 SVC_ANY,  SVC_FAR,
+static const enum service_id equal_services[] = { SVC_TCP,  SVC_UDP,	  SVC_ANY,  SVC_FAR,
 						  SVC_SOLO, SVC_IPIP_UDP, SVC_IPIP, SVC_SNATS };
 
 #define EQUAL_SERVICES (sizeof(equal_services) / sizeof(*equal_services))
@@ -80,8 +80,9 @@ static void learn(struct run *talk, const struct outcome *out)
 /* A reply has only where to go to. */
 static struct frame make(struct run *talk, bool *ret_in)
 {
-	static const uint8_t kinds[] = { FLAG_SYN, FLAG_SYN, FLAG_ACK, FLAG_ACK, FLAG_ACK, FLAG_ACK,
-					 FLAG_ACK, FLAG_FIN | FLAG_ACK, FLAG_RST };
+	static const uint8_t kinds[] = { FLAG_SYN, FLAG_SYN, FLAG_ACK, FLAG_ACK,
+					 FLAG_ACK, FLAG_ACK, FLAG_ACK, FLAG_FIN | FLAG_ACK,
+					 FLAG_RST };
 	uint8_t flags = random_below(30) ? kinds[random_below(sizeof(kinds))] : random_below(256);
 	uint32_t seq = 1000 + random_below(3), ack = 5000 + random_below(3);
 	struct frame frame;
@@ -90,8 +91,8 @@ static struct frame make(struct run *talk, bool *ret_in)
 	if (*ret_in)
 		frame = run__from_client(talk, flags, seq, ack);
 	else
-		frame = run__from_backend(talk, flags == FLAG_SYN ? FLAG_SYN | FLAG_ACK : flags, ack,
-					  seq);
+		frame = run__from_backend(talk, flags == FLAG_SYN ? FLAG_SYN | FLAG_ACK : flags,
+					  ack, seq);
 	vary(talk, &frame);
 	return frame;
 }
@@ -114,7 +115,8 @@ static void compare_halves(struct run *run, struct fixture *other, const struct 
 		return;
 	if (((a.flow.ctl ^ b.flow.ctl) & (CT_PHASES_MASK | CT_HALF_OPEN)) ||
 	    a.flow.timeout != b.flow.timeout || a.flow.bytes != b.flow.bytes ||
-	    ct_packets(&a.flow) != ct_packets(&b.flow) || ct_peer_ends(&a.flow) != ct_peer_ends(&b.flow))
+	    ct_packets(&a.flow) != ct_packets(&b.flow) ||
+	    ct_peer_ends(&a.flow) != ct_peer_ends(&b.flow))
 		run__fail(run, "a half is another in each table");
 }
 
@@ -128,7 +130,8 @@ static void compare_counters(struct run *run, const struct counters *before, str
 	fixture__read(run->fx, &a);
 	fixture__read(other, &b);
 	for (i = 0; i < LB_DROPS; i++)
-		RUN_CHECK(run, a.drops[i] - before->drops[i] == b.drops[i] - other_before->drops[i]);
+		RUN_CHECK(run,
+			  a.drops[i] - before->drops[i] == b.drops[i] - other_before->drops[i]);
 	RUN_CHECK(run, a.totals.flows_created - before->totals.flows_created ==
 			       b.totals.flows_created - other_before->totals.flows_created);
 	RUN_CHECK(run, a.totals.ports_reused - before->totals.ports_reused ==
@@ -207,8 +210,8 @@ static void same_in_both(struct run *run)
 		frame = make(talk, &in);
 		len = frame__build(&frame, bytes);
 		lab__way_to(frame.src, &neighbour);
-		err = fixture__run(run->fx, bytes, len, lab_ifindex[lab__way_to(frame.src, &neighbour)],
-				   &run->out);
+		err = fixture__run(run->fx, bytes, len,
+				   lab_ifindex[lab__way_to(frame.src, &neighbour)], &run->out);
 		if (!err)
 			err = fixture__run(other, bytes, len,
 					   lab_ifindex[lab__way_to(frame.src, &neighbour)], &out);

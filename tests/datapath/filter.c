@@ -42,7 +42,8 @@ static void every_port(struct run *run, uint32_t ip, uint8_t proto)
 			continue;
 		frame.dport = port;
 		len = frame__build(&frame, bytes);
-		RUN_CHECK(run, !fixture__run(run->fx, bytes, len, lab_ifindex[LAB_NEAR], &run->out));
+		RUN_CHECK(run,
+			  !fixture__run(run->fx, bytes, len, lab_ifindex[LAB_NEAR], &run->out));
 		if (run->out.action != XDP_PASS || run->out.len != len ||
 		    memcmp(run->out.bytes, bytes, len))
 			run__fail(run, "a packet to port %u did not pass as it came", port);
@@ -68,8 +69,8 @@ static void every_port_of_a_snat_address(struct run *run)
 /* Each port of a wildcard VIP is its own, those of source ports too. */
 static void every_port_of_a_wildcard(struct run *run)
 {
-	static const uint16_t ports[] = { 1, 22, 79, 81, 443, 9999, PORT_LO, PORT_MID, 32768,
-					  PORT_HI, 65535 };
+	static const uint16_t ports[] = { 1,	   22,	     79,    81,	     443,  9999,
+					  PORT_LO, PORT_MID, 32768, PORT_HI, 65535 };
 	size_t i;
 
 	for (i = 0; i < sizeof(ports) / sizeof(*ports); i++) {
@@ -127,8 +128,8 @@ static void crowded_table(struct run *run)
 	while (local_slot(&other.addr, 0) != slot);
 	other.id = LB_MAX_LOCALS - 1;
 	other.flags = LB_LOCAL_SNAT | LB_LOCAL_MORE;
-	RUN_CHECK(run, !bpf_map_lookup_elem(bpf_map__fd(run->fx->skel->maps.lb_locals), &slot,
-					    &ours));
+	RUN_CHECK(run,
+		  !bpf_map_lookup_elem(bpf_map__fd(run->fx->skel->maps.lb_locals), &slot, &ours));
 	for (i = 1; i < LOCAL_PROBES; i++) {
 		struct lb_local between = { .flags = LB_LOCAL_MORE }; /* one that was removed */
 

@@ -97,8 +97,7 @@ static int make_pools(struct fixture *fx)
 	return 0;
 }
 
-int fixture__open(struct fixture *fx, enum variant variant, enum lb_table table,
-		  uint32_t sets_bits)
+int fixture__open(struct fixture *fx, enum variant variant, enum lb_table table, uint32_t sets_bits)
 {
 	struct timespec res;
 	int err;

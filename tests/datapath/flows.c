@@ -65,7 +65,8 @@ static void udp_expires(struct run *run)
 
 	run__say(run, CLIENT, 0, 0, 0, FORWARDED, 0);
 	idle(run, WITHIN(CT_UDP_NEW), 0, CLIENT, FORWARDED, 0);
-	idle(run, PAST(CT_UDP_NEW), 1, CLIENT, FORWARDED, 0); /* a new flow, and the same port again */
+	idle(run, PAST(CT_UDP_NEW), 1, CLIENT, FORWARDED,
+	     0); /* a new flow, and the same port again */
 	run__expect_state(run, IN_HALF_OPEN(CT_UDP_NEW));
 	run__say(run, BACKEND, 0, 0, 0, FORWARDED, 0);
 	idle(run, WITHIN(CT_UDP_ASSURED), 0, CLIENT, FORWARDED, 0);

@@ -68,7 +68,8 @@ static int assoc_each(struct fixture *fx,
 	int err = 0;
 
 	for (slot = 0; slot < slots && !err; slot++) {
-		if ((fx->sets[slot / CT_WAYS].ways[slot % CT_WAYS].ctl & CT_STATE_MASK) == CT_LIVE) {
+		if ((fx->sets[slot / CT_WAYS].ways[slot % CT_WAYS].ctl & CT_STATE_MASK) ==
+		    CT_LIVE) {
 			take_slot(fx, slot, &half);
 			err = each(fx, &half, arg);
 		}
@@ -161,8 +162,7 @@ enum half_place half__find_stale(struct fixture *fx, const struct ct_key *key, s
 int half__put(struct fixture *fx, const struct half *half)
 {
 	struct ct_entry entry = { .flow = half->flow, .cold = half->cold };
-	enum half_place place =
-		half->flow.ctl & CT_HALF_OPEN ? FLOW_HALF_OPEN : FLOW_ESTABLISHED;
+	enum half_place place = half->flow.ctl & CT_HALF_OPEN ? FLOW_HALF_OPEN : FLOW_ESTABLISHED;
 
 	if (fx->table == LB_TABLE_ASSOC) {
 		fx->sets[half->slot / CT_WAYS].ways[half->slot % CT_WAYS] = half->flow;

@@ -81,16 +81,11 @@ static const struct step picked_up_at_its_end[] = {
 	}
 
 static const struct step opens_nothing[] = {
-	OPENS_NOTHING(0),
-	OPENS_NOTHING(RST),
-	OPENS_NOTHING(RST | ACK),
-	OPENS_NOTHING(RST | ACK | FIN),
-	OPENS_NOTHING(SYN | RST),
-	OPENS_NOTHING(SYN | ACK),
-	OPENS_NOTHING(SYN | FIN),
-	OPENS_NOTHING(FIN),
-	OPENS_NOTHING(PSH),
-	{},
+	OPENS_NOTHING(0),	  OPENS_NOTHING(RST),
+	OPENS_NOTHING(RST | ACK), OPENS_NOTHING(RST | ACK | FIN),
+	OPENS_NOTHING(SYN | RST), OPENS_NOTHING(SYN | ACK),
+	OPENS_NOTHING(SYN | FIN), OPENS_NOTHING(FIN),
+	OPENS_NOTHING(PSH),	  {},
 };
 
 static const struct step udp_exchange[] = {

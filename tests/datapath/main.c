@@ -16,7 +16,7 @@
 
 #include "tables.h"
 
-#define SKIPPED  77
+#define SKIPPED	 77
 #define FIXTURES (VARIANTS * FLOW_TABLES)
 
 struct test {

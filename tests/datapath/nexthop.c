@@ -60,7 +60,8 @@ static void new_mac_of_backend(struct run *run)
 	size_t len;
 
 	run__handshake(run);
-	routes_change(run, "neigh replace 172.17.0.2 lladdr 02:bb:01:02:03:04 dev near nud permanent");
+	routes_change(run,
+		      "neigh replace 172.17.0.2 lladdr 02:bb:01:02:03:04 dev near nud permanent");
 	frame = run__from_client(run, FLAG_ACK, 1001, 5001);
 	len = frame__build(&frame, bytes);
 	RUN_CHECK(run, !fixture__run(run->fx, bytes, len, lab_ifindex[LAB_NEAR], &run->out));

@@ -81,7 +81,8 @@ static void duel(void *arg, int number)
 		duel = &duels->duels[i];
 		race__meet();
 		duel->action[number] = -1;
-		if (fixture__run(duels->fx, duel->frame[number], BYTES, lab_ifindex[LAB_NEAR], &out))
+		if (fixture__run(duels->fx, duel->frame[number], BYTES, lab_ifindex[LAB_NEAR],
+				 &out))
 			continue;
 		duel->action[number] = out.action;
 		memcpy(duel->out[number], out.bytes, BYTES);
@@ -161,7 +162,8 @@ static void opened_twice(struct run *run)
 	if (run__is_pair(run))
 		half__each(run->fx, count_lonely, &lonely);
 	if (lonely || n != RACES * (run__is_pair(run) ? 2 : 1))
-		run__fail(run, "%d halves, %d of them alone; %d packets were dropped as busy", n, lonely,
+		run__fail(run, "%d halves, %d of them alone; %d packets were dropped as busy", n,
+			  lonely,
 			  (int)(after.drops[LB_DROP_FLOW_BUSY] - before.drops[LB_DROP_FLOW_BUSY]));
 	check_table(run);
 }
@@ -270,20 +272,24 @@ static void ack_crosses_syn_ack(struct run *run)
 
 static void fin_crosses_fin_again(struct run *run)
 {
-	both_sides(run, until_half_closed, FLAG_FIN | FLAG_ACK, FLAG_FIN | FLAG_ACK,
-		   CT_CLOSED, false);
+	both_sides(run, until_half_closed, FLAG_FIN | FLAG_ACK, FLAG_FIN | FLAG_ACK, CT_CLOSED,
+		   false);
 }
 
 static const struct scenario scenarios[] = {
-	{ "opened twice", SVC_TCP, .body = opened_twice, .once = true },
-	{ "opened twice, one backend", SVC_SOLO, .body = opened_twice, .once = true },
-	{ "opened twice, UDP", SVC_UDP, .body = opened_twice, .once = true },
-	{ "opened twice, ipip", SVC_IPIP, .body = opened_twice, .once = true },
-	{ "a port claimed at once", SVC_SOLO, .body = claimed_at_once, .once = true },
-	{ "FINs cross", SVC_TCP, .body = fins_cross, .once = true },
-	{ "RSTs cross", SVC_TCP, .body = resets_cross, .once = true },
-	{ "ACK and SYN-ACK cross", SVC_TCP, .body = ack_crosses_syn_ack, .once = true },
-	{ "FIN and repeated FIN cross", SVC_TCP, .body = fin_crosses_fin_again, .once = true },
+	{ "opened twice", SVC_TCP, .body = opened_twice, .races = true, .once = true },
+	{ "opened twice, one backend", SVC_SOLO, .body = opened_twice, .races = true,
+	  .once = true },
+	{ "opened twice, UDP", SVC_UDP, .body = opened_twice, .races = true, .once = true },
+	{ "opened twice, ipip", SVC_IPIP, .body = opened_twice, .races = true, .once = true },
+	{ "a port claimed at once", SVC_SOLO, .body = claimed_at_once, .races = true,
+	  .once = true },
+	{ "FINs cross", SVC_TCP, .body = fins_cross, .races = true, .once = true },
+	{ "RSTs cross", SVC_TCP, .body = resets_cross, .races = true, .once = true },
+	{ "ACK and SYN-ACK cross", SVC_TCP, .body = ack_crosses_syn_ack, .races = true,
+	  .once = true },
+	{ "FIN and repeated FIN cross", SVC_TCP, .body = fin_crosses_fin_again, .races = true,
+	  .once = true },
 };
 
 TABLE(race, scenarios);

@@ -374,7 +374,8 @@ static void check_half(struct run *run, const struct ct_key *key, const struct c
 	if (half__state(&half) != wanted)
 		run__fail(run, "%s half is in state %d, not %d", name, half__state(&half), wanted);
 	ct_peer_key(&half.flow, &backend, &leads_to);
-	if (ct_dir(&half.flow) != dir || (peer_key && memcmp(&leads_to, peer_key, sizeof(leads_to))))
+	if (ct_dir(&half.flow) != dir ||
+	    (peer_key && memcmp(&leads_to, peer_key, sizeof(leads_to))))
 		run__fail(run, "%s half does not lead to the other", name);
 	if (!peer_key && half.flow.peer_local)
 		run__fail(run, "%s half leads to another", name);
@@ -498,6 +499,8 @@ static int run_scenario(const struct table *table, const struct scenario *scenar
 	else
 		run_steps(&run, scenario->steps);
 	error = half__check_table(fx);
+	if (!error && !scenario->races)
+		error = half__check_pairs(fx);
 	if (error)
 		run__fail(&run, "afterwards, %s", error);
 	return run.failed;

@@ -74,6 +74,7 @@ struct scenario {
 	void (*body)(struct run *run); /* instead of steps */
 	uint32_t client;	       /* 0: LAB_CLIENT */
 	bool tiny;		       /* in our own flow table of two sets */
+	bool races;		       /* what two CPUs do at once may be lost in one half */
 	bool once;		       /* the body sees to the kinds of checksums itself */
 };
 

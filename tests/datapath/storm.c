@@ -18,6 +18,8 @@
 #define CLIENTS 48
 #define PACKETS 20000 /* of each racer */
 
+#define SMALL_SETS_BITS 4
+
 static const enum service_id storm_services[] = { SVC_TCP, SVC_UDP, SVC_IPIP, SVC_IPIP_UDP };
 
 #define STORM_SERVICES (sizeof(storm_services) / sizeof(*storm_services))
@@ -117,7 +119,8 @@ static void check_in(struct racer *racer, const struct service *service, struct 
 		wrong(racer, "a source address is none of ours");
 	if (!is_backend(service, now.backend, now.backend_port))
 		wrong(racer, "a packet went to no backend");
-	if (seen->backend && (now.backend != seen->backend || now.backend_port != seen->backend_port))
+	if (seen->backend &&
+	    (now.backend != seen->backend || now.backend_port != seen->backend_port))
 		wrong(racer, "a client's packets went to two backends");
 	if (!sums_hold(ip))
 		wrong(racer, "a checksum is wrong");
@@ -154,8 +157,10 @@ static void send(struct storm *storm, struct racer *racer, struct frame *frame)
 
 static void packet_in(struct storm *storm, struct racer *racer, uint32_t service, uint32_t n)
 {
-	static const uint8_t kinds[] = { FLAG_SYN, FLAG_SYN, FLAG_ACK, FLAG_ACK, FLAG_ACK,
-					 FLAG_ACK, FLAG_FIN | FLAG_ACK, FLAG_RST };
+	static const uint8_t kinds[] = {
+		FLAG_SYN, FLAG_SYN, FLAG_ACK, FLAG_ACK, FLAG_ACK, FLAG_ACK, FLAG_FIN | FLAG_ACK,
+		FLAG_RST
+	};
 	const struct service *its = &services[storm_services[service]];
 	struct frame frame =
 		frame__make(its->proto, client_ip(n), client_port(n), its->vip, its->port);
@@ -276,11 +281,37 @@ static void packets_and_reap(struct run *run)
 	storm(run, true);
 }
 
+/* Each key has four sets of its own here, and there is room for a third of the halves. */
+static void packets_small_table(struct run *run)
+{
+	static struct fixture small;
+	struct fixture *fx = run->fx;
+	const char *error;
+
+	if (fx->table != LB_TABLE_ASSOC)
+		return; /* the LRU maps can't be as small */
+	if (fixture__open(&small, fx->variant, fx->table, SMALL_SETS_BITS) ||
+	    fixture__reset(&small)) {
+		run__fail(run, "a small table could not be made");
+	} else {
+		run->fx = &small;
+		storm(run, true);
+		run->fx = fx;
+		error = half__check_table(&small);
+		if (error)
+			run__fail(run, "%s", error);
+	}
+	fixture__close(&small);
+}
+
 static const struct scenario scenarios[] = {
-	{ "packets", .body = packets, .once = true },
-	{ "packets and reap", .body = packets_and_reap, .once = true },
-	{ "packets, tiny table", .body = packets, .tiny = true, .once = true },
-	{ "packets and reap, tiny table", .body = packets_and_reap, .tiny = true, .once = true },
+	{ "packets", .body = packets, .races = true, .once = true },
+	{ "packets and reap", .body = packets_and_reap, .races = true, .once = true },
+	{ "packets and reap, small table", .body = packets_small_table, .races = true,
+	  .once = true },
+	{ "packets, tiny table", .body = packets, .tiny = true, .races = true, .once = true },
+	{ "packets and reap, tiny table", .body = packets_and_reap, .tiny = true, .races = true,
+	  .once = true },
 };
 
 TABLE(storm, scenarios);

@@ -7,9 +7,9 @@
 # client's packets leave room for the tunnel's 20 bytes.
 tunnel_lab() {
 	local name obj=$LAB_DIR/decap.o
-	LAB_VIP=172.17.0.9
+	"${1:-lab_up}"
+	LAB_VIP=${LAB_VIP%.*}.9
 	VIP=$LAB_VIP:80/tcp
-	lab_up
 	lab_in lb ip addr add "$LAB_VIP/32" dev eth0
 	clang -O2 -Wall -Werror -target bpf -I"/usr/include/$(uname -m)-linux-gnu" -c -o "$obj" \
 		"$LAB_ROOT/tests/e2e/decap.bpf.c"
@@ -145,6 +145,22 @@ test_tunnel_set_method() {
 	lab_lbctl set-vip "$VIP" --method fullnat
 	fetch --max-time 1 "http://$LAB_VIP/"
 	wrk_end "$LAB_PID" wrk
+}
+
+# Packets leave by another interface than they came in by. Replies pass the host, which is the
+# backends' gateway, and owns their source address.
+in_both_modes tunnel_two_armed
+test_tunnel_two_armed() {
+	tunnel_lab lab_up_two_armed
+	lab_in lb sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.eth1.accept_local=1 \
+		net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.eth1.rp_filter=0
+	tunnel_up
+	wrk_start wrk 2
+	wrk_end "$LAB_PID" wrk
+	tunnel_flows '(map(.n) | add) >= 100 and all(.method == "ipip" and .out == 0)'
+	lab_file big $((20 << 20))
+	fetch --max-time 20 -T "$LAB_DIR/www/big" "http://$LAB_VIP/up/1"
+	cmp "$LAB_DIR"/b?/up/1 "$LAB_DIR/www/big"
 }
 
 # Without room for the tunnel's header an upload stops, and it is counted why. A packet of generic

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
-/* Pure code that the data path runs too: flow states and expiry, slots and keys, checksums, hashes. */
+/* Pure code that the data path runs too: flow states and expiry, slots and keys, checksums, hashes.
+ */
 #include "unit.h"
 
 #include <arpa/inet.h>
@@ -196,9 +197,11 @@ static void test_packed_timeouts(void **state)
 
 static void test_control_word(void **state)
 {
-	static const __u32 fields[] = { CT_STATE_MASK, CT_HALF_OPEN, CT_PHASES_MASK,
-					(CT_WAYS - 1) << CT_DISTANCE_SHIFT, CT_AWAY, CT_LOCK,
-					CT_NEAR_MASK, CT_AWAY_MASK, CT_VERSION_MASK };
+	static const __u32 fields[] = { CT_STATE_MASK,	CT_HALF_OPEN,
+					CT_PHASES_MASK, (CT_WAYS - 1) << CT_DISTANCE_SHIFT,
+					CT_AWAY,	CT_LOCK,
+					CT_NEAR_MASK,	CT_AWAY_MASK,
+					CT_VERSION_MASK };
 	__u32 all = 0;
 
 	(void)state;
@@ -332,7 +335,8 @@ static void test_local_table(void **state)
 		assert_int_equal((local_slot(&addr, 0) + 3) % LOCAL_SLOTS, local_slot(&addr, 3));
 	}
 	assert_true(seen == UINT64_MAX);
-	assert_true(local_port_bit(htons(53), IPPROTO_TCP) != local_port_bit(htons(53), IPPROTO_UDP));
+	assert_true(local_port_bit(htons(53), IPPROTO_TCP) !=
+		    local_port_bit(htons(53), IPPROTO_UDP));
 }
 
 /* -- Checksums --------------------------------------------------------------------------------- */
@@ -505,15 +509,14 @@ static void test_drop_reasons(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_phases),	     cmocka_unit_test(test_tcp_states),
-		cmocka_unit_test(test_udp_states),   cmocka_unit_test(test_tcp_life),
-		cmocka_unit_test(test_timeouts),     cmocka_unit_test(test_expiry),
+		cmocka_unit_test(test_phases),		cmocka_unit_test(test_tcp_states),
+		cmocka_unit_test(test_udp_states),	cmocka_unit_test(test_tcp_life),
+		cmocka_unit_test(test_timeouts),	cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_packed_timeouts), cmocka_unit_test(test_control_word),
-		cmocka_unit_test(test_halves),	     cmocka_unit_test(test_places),
-		cmocka_unit_test(test_local_table),
-		cmocka_unit_test(test_csum_fold),    cmocka_unit_test(test_csum_replace),
-		cmocka_unit_test(test_hash_5tuple),  cmocka_unit_test(test_hash_parts),
-		cmocka_unit_test(test_drop_reasons),
+		cmocka_unit_test(test_halves),		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_local_table),	cmocka_unit_test(test_csum_fold),
+		cmocka_unit_test(test_csum_replace),	cmocka_unit_test(test_hash_5tuple),
+		cmocka_unit_test(test_hash_parts),	cmocka_unit_test(test_drop_reasons),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
