@@ -52,6 +52,8 @@ static __always_inline enum lb_verdict tunnel(struct xdp_md *ctx, const struct l
 
 	if (verdict != LB_NEXT)
 		return verdict;
+	if (pkt->l3_len + sizeof(*ip) > 0xffff) /* a merged one in generic mode */
+		return lb_drop(LB_DROP_TOO_BIG);
 	if (bpf_xdp_adjust_head(ctx, -(int)sizeof(*ip)))
 		return lb_drop(LB_DROP_OUTPUT);
 	eth = pkt_data(ctx);

@@ -376,13 +376,22 @@ int balancer__attach(struct balancer *b, const char *iface, const struct attach_
 	return 0;
 }
 
+static int mark_fullnat(const struct lb_service_key *key, const struct lb_vip *vip, void *arg)
+{
+	(void)key;
+	((bool *)arg)[vip->id] = vip->method == LB_METHOD_FULLNAT;
+	return 0;
+}
+
 void balancer__attach_notes(struct balancer *b)
 {
 	uint32_t noted[16], noted_n = 0, i, j;
+	bool replies[LB_MAX_VIPS] = {}; /* pass here */
 	struct nl_route route;
 
+	maps__vip_each(&b->maps, mark_fullnat, replies);
 	for (i = 0; i < LB_MAX_BACKENDS && noted_n < 16; i++) {
-		if (!maps__backend_used(&b->maps, i) ||
+		if (!maps__backend_used(&b->maps, i) || !replies[b->maps.backends[i].vip] ||
 		    nl__route_get(b->nl, &b->maps.backends[i].addr, &route) || !route.oif)
 			continue;
 		for (j = 0; j < noted_n && noted[j] != route.oif; j++)

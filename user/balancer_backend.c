@@ -217,7 +217,8 @@ int balancer__add_backend(struct balancer *b, const struct service *service,
 	}
 	if (err)
 		balancer__sync(b);
-	else if (nexthop.ifindex && !maps__iface_next(&b->maps, NULL, &attached))
+	else if (nexthop.ifindex && change.vip.method == LB_METHOD_FULLNAT &&
+		 !maps__iface_next(&b->maps, NULL, &attached))
 		balancer__note_unattached(b, nexthop.ifindex);
 out:
 	free(change.pool);

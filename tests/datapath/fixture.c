@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -122,6 +123,12 @@ int fixture__open(struct fixture *fx, enum variant variant, enum lb_table table,
 
 void fixture__close(struct fixture *fx)
 {
+	int i;
+
+	for (i = 0; i < SERVICES; i++) {
+		if (fx->pools[i] > 0)
+			close(fx->pools[i]);
+	}
 	if (fx->sets)
 		munmap(fx->sets, sizeof(*fx->sets) << fx->sets_bits);
 	if (fx->cold)

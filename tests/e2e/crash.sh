@@ -82,7 +82,7 @@ command_time() {
 	echo $(((${EPOCHREALTIME/./} - start) / 300))
 }
 
-MODES[killed_anywhere]="generic native/lru"
+in_modes killed_anywhere generic native/lru
 test_killed_anywhere() {
 	local i now before load limit changed=0
 	lab_with_lbctl

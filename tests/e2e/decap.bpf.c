@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* What a backend of method ipip needs, for machines without the ipip device: takes IPv4 out of IPv4.
- * Looks at the outer header as the kernel would, so that a wrong one is lost. */
+/*
+ * What a backend of method ipip needs, for machines without the ipip device: takes IPv4 out of
+ * IPv4. Looks at the outer header as the kernel would, so that a wrong one is lost.
+ */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>

@@ -21,7 +21,7 @@
 #define NAME_LEN   8
 #define CLIENTS    2048
 #define AT_A_TIME  100
-#define LOST_MAX   5 /* so many, and it's of no use to wait for more */
+#define LOST_MAX   5 /* so many lost, and it is of no use to wait for more */
 #define NO_CHECK   'n' /* a datagram that begins so is answered without a checksum */
 
 static volatile sig_atomic_t stopped;

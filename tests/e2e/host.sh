@@ -32,7 +32,7 @@ end_pings() {
 	done
 }
 
-MODES[host_goes_on]="generic native"
+in_modes host_goes_on generic native
 test_host_goes_on() {
 	local session own ping
 	lab_up
@@ -85,7 +85,7 @@ refused_by() {
 	[ ! -e "$LAB_PINS/links/eth0" ] || fail "eth0 is pinned as ours"
 }
 
-MODES[attach_refuses_foreign_program]="generic native"
+in_modes attach_refuses_foreign_program generic native
 test_attach_refuses_foreign_program() {
 	lab_up
 	lab_xdp lb eth0 xdpgeneric 2

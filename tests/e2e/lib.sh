@@ -13,9 +13,13 @@ full() {
 	if [ "${E2E_FULL:-0}" = 1 ]; then echo "$1"; else echo "$2"; fi
 }
 
+in_modes() {
+	MODES[$1]=${*:2}
+}
+
 # in_both_modes TEST [MODE...]: and in these; acceptance runs it with the other flow table, too.
 in_both_modes() {
-	MODES[$1]="generic native $(full "generic/lru native/lru" "${*:2}")"
+	in_modes "$1" "generic native $(full "generic/lru native/lru" "${*:2}")"
 }
 
 # Says which command failed and by what way it was reached.

@@ -3,8 +3,8 @@
 # The way out is kept for a second: what changes in routes and neighbours shows soon after, with no
 # lbctl in between.
 
-# Asks over UDP from one port; each line of $LAB_DIR/answers is a time in us and who answered. On one
-# CPU, since each keeps the way to a backend for itself.
+# Asks over UDP from one port; each line of $LAB_DIR/answers is a time in us and who answered. On
+# one CPU, since each keeps the way to a backend for itself.
 ask_always() {
 	local cpu
 	cpu=$(taskset -cp $$ | sed 's/.*: //; s/[-,].*//')

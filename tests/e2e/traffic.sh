@@ -26,7 +26,7 @@ test_short_connections() {
 }
 
 # Three times as many short connections as the table holds flows leave an idle one alone.
-MODES[idle_connection_outlives_short_ones]="generic generic/lru"
+in_modes idle_connection_outlives_short_ones generic generic/lru
 test_idle_connection_outlives_short_ones() {
 	local load
 	lab_up
@@ -49,7 +49,7 @@ test_idle_connection_outlives_short_ones() {
 }
 
 # The proof: every packet of every connection at one backend.
-MODES[session_consistency]="generic native"
+in_modes session_consistency generic native
 test_session_consistency() {
 	LAB_PREFIX=$LAB_PREFIX exec "$BENCH/consistency" --only lbctl --rounds 0 --seconds 2 \
 		--connections 5000 --mode "$MODE" --lbctl "$LBCTL"

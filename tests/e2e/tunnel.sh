@@ -111,7 +111,7 @@ test_tunnel_changes() {
 }
 
 # Connections that the balancer has forgotten are found again by the hash.
-MODES[tunnel_picked_up]="generic native/lru"
+in_modes tunnel_picked_up generic native/lru
 test_tunnel_picked_up() {
 	local i
 	tunnel_lab
@@ -165,7 +165,7 @@ test_tunnel_two_armed() {
 
 # Without room for the tunnel's header an upload stops, and it is counted why. A packet of generic
 # mode may be many that are cut up later, so there the next link drops it.
-MODES[tunnel_too_big]=native
+in_modes tunnel_too_big native
 test_tunnel_too_big() {
 	tunnel_lab
 	tunnel_up
