@@ -134,7 +134,8 @@ static __always_inline enum lb_verdict track(struct xdp_md *ctx, struct lb_pkt *
 		verdict = open(ctx, pkt);
 	if (verdict != LB_NEXT)
 		return verdict;
-	if (!ct_lookup(&pkt->key, ref))
+	ct_find_pkt(pkt, ref);
+	if (!ref->flow)
 		return lb_drop(LB_DROP_FLOW_BUSY);
 	*ret_backend = backend_get(ref->flow->backend, ref->flow->gen);
 	return LB_NEXT;

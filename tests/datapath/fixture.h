@@ -142,6 +142,9 @@ int fixture__set_weights(struct fixture *fx, enum service_id id, unsigned int a,
 int fixture__set_timeout(struct fixture *fx, enum service_id id, enum ct_state state,
 			 uint32_t seconds);
 
+/* The method of a VIP's new flows. */
+int fixture__set_method(struct fixture *fx, enum service_id id, enum lb_method method);
+
 int fixture__read(struct fixture *fx, struct counters *ret);
 struct lb_count fixture__backend_count(struct fixture *fx, uint32_t index);
 uint64_t fixture__vip_drops(struct fixture *fx, enum service_id id);

@@ -182,6 +182,30 @@ static void other_backend(struct run *run)
 	RUN_CHECK(run, frame__sum(ip, IP_LEN, 0) == 0xffff);
 }
 
+/* Flows of both methods to one backend, which one's answer serves the other's, too. */
+static void other_method(struct run *run)
+{
+	const uint8_t *ip = run->out.bytes + ETH_LEN;
+	struct frame frame;
+	uint8_t bytes[FRAME_MAX];
+	size_t len;
+	int i;
+
+	open_flow(run);
+	RUN_CHECK(run, !fixture__set_method(run->fx, run->svc, LB_METHOD_IPIP));
+	for (i = 0; i < 2; i++) {
+		frame = run__from_client(run, FLAG_SYN, 1000, 0);
+		frame.sport = 40001 + i;
+		len = frame__build(&frame, bytes);
+		RUN_CHECK(run,
+			  !fixture__run(run->fx, bytes, len, lab_ifindex[LAB_NEAR], &run->out));
+		RUN_CHECK(run, run->out.action == XDP_TX && run->out.len == len + IP_LEN);
+		RUN_CHECK(run, ip[9] == OUTER && frame__sum(ip, IP_LEN, 0) == 0xffff);
+		fixture__new_routes(run->fx); /* and again by an answer that is its own */
+	}
+	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, FORWARDED, 0);
+}
+
 static const struct scenario scenarios[] = {
 	{ "until told, to the backend", SVC_SOLO, .body = generation_to_backend, .once = true },
 	{ "until told, to the backend, ipip", SVC_IPIP_SOLO, .body = generation_to_backend,
@@ -197,6 +221,7 @@ static const struct scenario scenarios[] = {
 	{ "for its MTU, ipip", SVC_IPIP_SOLO, .body = larger_mtu },
 	{ "no neighbour yet", SVC_DARK, .body = no_neighbour_yet, .once = true },
 	{ "another backend at its index", SVC_SOLO, .body = other_backend, .once = true },
+	{ "another method", SVC_SOLO, .body = other_method, .once = true },
 	{ "another backend at its index, ipip", SVC_IPIP_SOLO, .body = other_backend,
 	  .once = true },
 };

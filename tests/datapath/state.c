@@ -263,6 +263,17 @@ int fixture__set_timeout(struct fixture *fx, enum service_id id, enum ct_state s
 	return put(fx->skel->maps.lb_vips, &key, &vip);
 }
 
+int fixture__set_method(struct fixture *fx, enum service_id id, enum lb_method method)
+{
+	struct lb_service_key key = service_key(id);
+	struct lb_vip vip;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_vips), &key, &vip))
+		return -errno;
+	vip.method = method;
+	return put(fx->skel->maps.lb_vips, &key, &vip);
+}
+
 static int write_service(struct fixture *fx, enum service_id id)
 {
 	const struct service *service = &services[id];

@@ -94,16 +94,16 @@ test_tunnel_changes() {
 	tunnel_lab
 	lab_lbctl add-vip "$VIP" --method ipip
 	lab_lbctl add-backend "$VIP" "$LAB_B1"
-	wrk_start keep 4
+	wrk_start keep 3
 	keep=$LAB_PID
-	wrk_start short 4 -H 'Connection: close'
+	wrk_start short 3 -H 'Connection: close'
 	sleep 1
 	lab_lbctl add-backend "$VIP" "$LAB_B2"
 	lab_until 5 reaches b2 || fail "the added backend gets nothing"
 	wrk_end "$keep" keep
 	wrk_end "$LAB_PID" short
-	wrk_start wrk 4
-	sleep 1.5
+	wrk_start wrk 3
+	sleep 1
 	open=$(open_connections b2)
 	[ "$open" -gt 0 ]
 	lab_lbctl del-backend "$VIP" "$LAB_B2"
