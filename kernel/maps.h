@@ -151,7 +151,7 @@ struct lb_scratch {
 	__u32 pick_slot;
 	__u32 pick_ctl;
 	__u32 pick_which;
-	__u32 pad;
+	__u32 claimed; /* snat_claim(): the reply half was made here, not found */
 	struct lb_reap_half reaped;
 	struct lb_news news; /* flow_learn() */
 };

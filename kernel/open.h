@@ -132,9 +132,11 @@ static __always_inline int open_forward(struct lb_scratch *scratch)
 	return 1;
 }
 
+#define OPEN_TRIES 4
+
 /*
  * Makes a pair: the reply half first, since it claims the port, then the forward half. If that one
- * is there already, what was claimed here is given back.
+ * is there already, or can't be made, what was claimed here is given back.
  */
 static __always_inline enum lb_verdict open_pair(struct lb_scratch *scratch,
 						 const struct lb_backend *backend, __u32 hash)
@@ -142,6 +144,7 @@ static __always_inline enum lb_verdict open_pair(struct lb_scratch *scratch,
 	struct ct_flow *half = &scratch->half.flow;
 	struct ct_ref other = {}, mine = {};
 	enum lb_verdict verdict;
+	int i;
 
 	__builtin_memset(&scratch->key, 0, sizeof(scratch->key));
 	scratch->key.remote = backend->addr;
@@ -152,13 +155,18 @@ static __always_inline enum lb_verdict open_pair(struct lb_scratch *scratch,
 	if (verdict != LB_NEXT)
 		return verdict;
 	ct_turn(half);
-	if (open_forward(scratch) || !ct_lookup(&scratch->pkt.key, &other) ||
-	    ct_peer_ends(other.flow) == ct_peer_ends(half))
+	/* Another CPU that is at work on this slot will be done, and may have made this very half. */
+	for (i = 0; i < OPEN_TRIES && !other.flow; i++) {
+		if (open_forward(scratch))
+			return LB_NEXT;
+		ct_lookup(&scratch->pkt.key, &other);
+	}
+	if (other.flow && ct_peer_ends(other.flow) == ct_peer_ends(half))
 		return LB_NEXT;
 	ct_peer_key(half, backend, &scratch->key);
-	if (ct_lookup(&scratch->key, &mine) && ct_is_pair(mine.flow, half))
+	if (scratch->claimed && ct_lookup(&scratch->key, &mine) && ct_is_pair(mine.flow, half))
 		ct_remove(&scratch->key, &mine);
-	return LB_NEXT;
+	return other.flow ? LB_NEXT : lb_drop(LB_DROP_FLOW_BUSY);
 }
 
 /* The second half of opening: what flow_choose() left in the scratch goes into the table. */

@@ -88,7 +88,8 @@ __noinline int snat_try(__u32 now)
 
 	if (!scratch)
 		return SNAT_TAKEN;
-	if (!ct_create(now))
+	scratch->claimed = !ct_create(now);
+	if (scratch->claimed)
 		return SNAT_CLAIMED;
 	if (!ct_lookup(&scratch->key, &other))
 		return SNAT_TAKEN;
@@ -181,7 +182,8 @@ static __always_inline enum lb_verdict snat_claim(struct lb_scratch *scratch, __
 	if (claim == SNAT_CLOSED)
 		totals->ports_reused++;
 	flow_end_key(&scratch->key, claim == SNAT_EXPIRED);
-	return ct_create(now) ? lb_drop(LB_DROP_NO_PORT) : LB_NEXT;
+	scratch->claimed = !ct_create(now);
+	return scratch->claimed ? LB_NEXT : lb_drop(LB_DROP_NO_PORT);
 }
 
 #endif

@@ -191,6 +191,9 @@ static void other_method(struct run *run)
 	size_t len;
 	int i;
 
+	run__talk(run, SVC_IPIP_FAR, LAB_CLIENT, 40000); /* whose outer header is another */
+	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
+	run__talk(run, SVC_SOLO, LAB_CLIENT, 40000);
 	open_flow(run);
 	RUN_CHECK(run, !fixture__set_method(run->fx, run->svc, LB_METHOD_IPIP));
 	for (i = 0; i < 2; i++) {
