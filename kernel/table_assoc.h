@@ -343,26 +343,51 @@ static __always_inline void assoc_fill(struct ct_flow *home, __u32 home_slot, co
 	ct_publish(flow, bits);
 }
 
-/* With the home slot locked: whoever else wants to create the same key waits for it. */
-static __always_inline int assoc_place(struct lb_scratch *scratch, struct ct_flow *home,
-				       struct ct_place at, __u32 now)
+/*
+ * The usual case, in one step: the home slot is free, not locked, and none at home there is
+ * elsewhere. So the key is nowhere, and as long as the slot is busy nobody else creates it.
+ */
+static __always_inline int assoc_claim_home(struct ct_flow *home, struct ct_ref *ref)
 {
-	__u32 counts = *(volatile __u32 *)&home->ctl;
-	struct ct_ref ref = {};
+	__u32 ctl = *(volatile __u32 *)&home->ctl;
+
+	if (ctl & (CT_STATE_MASK | CT_PLACE_MASK))
+		return 0;
+	ref->flow = home;
+	ref->ctl = ctl;
+	return __sync_val_compare_and_swap(&home->ctl, ctl,
+					   (ctl & CT_VERSION_MASK) + CT_VERSION_ONE + CT_BUSY) == ctl;
+}
+
+static __always_inline int assoc_is_busy(struct ct_flow *home)
+{
 	int i;
 
+	for (i = 0; i < ASSOC_LOCK_TRIES; i++)
+		if ((ct_ctl_before(home) & CT_STATE_MASK) != CT_BUSY)
+			return 0;
+	return 1;
+}
+
+/* With the home slot locked: whoever else wants to create the same key waits for it. */
+static __always_inline int assoc_claim(struct lb_scratch *scratch, struct ct_flow *home,
+				       struct ct_place at, __u32 now, struct ct_ref *ref)
+{
+	__u32 counts;
+	int i;
+
+	if (assoc_is_busy(home))
+		return -EBUSY;
+	counts = ct_ctl_before(home);
 	if (ct_matches(home, counts, &scratch->key))
 		return -EEXIST;
 	if (counts & (CT_NEAR_MASK | CT_AWAY_MASK) &&
-	    assoc_find_behind(&scratch->key, counts, &ref))
+	    assoc_find_behind(&scratch->key, counts, ref))
 		return -EEXIST;
 	for (i = 0; i < ASSOC_CLAIM_TRIES; i++) {
 		assoc_pick(at.set, at.way, now);
-		if (!assoc_take(scratch, &ref))
-			continue;
-		assoc_fill(home, at.set * CT_WAYS + at.way, &ref, scratch->pick_which,
-			   &scratch->half);
-		return 0;
+		if (assoc_take(scratch, ref))
+			return 0;
 	}
 	return -EBUSY;
 }
@@ -388,16 +413,25 @@ static __always_inline int assoc_create(struct lb_scratch *scratch, __u32 now)
 {
 	struct ct_place at = assoc_home(&scratch->key);
 	struct ct_set *set = assoc_set(at.set);
+	__u32 slot = at.set * CT_WAYS + at.way;
+	struct ct_ref ref = { .slot = slot };
 	struct ct_flow *home;
-	int err;
+	int err = 0, locked;
 
 	if (!set)
 		return -EBUSY;
 	home = assoc_slot(set, at.way);
-	if (!assoc_lock(home))
-		return -EBUSY;
-	err = assoc_place(scratch, home, at, now);
-	assoc_unlock(home);
+	scratch->pick_which = 0;
+	locked = !assoc_claim_home(home, &ref);
+	if (locked) {
+		if (!assoc_lock(home))
+			return -EBUSY;
+		err = assoc_claim(scratch, home, at, now, &ref);
+	}
+	if (!err)
+		assoc_fill(home, slot, &ref, scratch->pick_which, &scratch->half);
+	if (locked)
+		assoc_unlock(home);
 	return err;
 }
 
