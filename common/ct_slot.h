@@ -68,10 +68,12 @@ static inline __u32 ct_which(__u32 ctl)
 	return (ctl >> CT_WHICH_SHIFT) & (CT_SETS - 1);
 }
 
+#define CT_HOLDER_MASK (CT_VERSION_MASK | CT_STATE_MASK)
+
 /* Does another half hold the slot by now? */
 static inline int ct_changed_hands(__u32 before, __u32 now)
 {
-	return ((before ^ now) & (CT_VERSION_MASK | CT_STATE_MASK)) != 0;
+	return ((before ^ now) & CT_HOLDER_MASK) != 0;
 }
 
 static inline __u8 ct_kind(__u8 dir, __u8 method)

@@ -100,15 +100,15 @@ static __always_inline int ct_change(struct ct_ref *ref, __u32 mask, __u32 bits)
 
 /*
  * Takes the slot from its half, or from nobody: it is busy then. Of several that try, one succeeds;
- * ref->ctl is what the half had last.
+ * ref->ctl is what the half had last. kept: bits that must be as they were found.
  */
-static __always_inline int ct_claim(struct ct_ref *ref)
+static __always_inline int ct_claim(struct ct_ref *ref, __u32 kept)
 {
 	__u32 now = *(volatile __u32 *)&ref->flow->ctl, next, seen;
 	int i;
 
 	for (i = 0; i < CT_CHANGE_TRIES; i++) {
-		if (ct_changed_hands(ref->ctl, now))
+		if ((ref->ctl ^ now) & kept)
 			return 0;
 		next = (now & (CT_PLACE_MASK | CT_VERSION_MASK)) + CT_VERSION_ONE;
 		seen = __sync_val_compare_and_swap(&ref->flow->ctl, now, next | CT_BUSY);

@@ -42,9 +42,14 @@ static __always_inline int flow_expired(__u32 now, const struct ct_flow *flow, _
 static __always_inline __u16 flow_timeout(const struct lb_vip *vip, __u32 state)
 {
 	struct lb_settings *settings = settings_get();
+	__u16 own = 0;
 
-	if (vip && vip->timeout[state & (CT_STATES_MAX - 1)])
-		return vip->timeout[state & (CT_STATES_MAX - 1)];
+	if (vip) {
+		barrier_var(vip); /* else it is counted on from NULL, which the verifier refuses */
+		own = vip->timeout[state & (CT_STATES_MAX - 1)];
+	}
+	if (own)
+		return own;
 	return settings ? settings->timeout[state & (CT_STATES_MAX - 1)] : 0;
 }
 

@@ -7,6 +7,7 @@
 #ifndef LB_FLOW_TABLE_H
 #define LB_FLOW_TABLE_H
 
+#include "count.h"
 #include "ct_table.h"
 #include "table_assoc.h"
 #include "table_lru.h"
@@ -57,19 +58,6 @@ static __always_inline int ct_lookup(const struct ct_key *key, struct ct_ref *re
 	return ref->flow != NULL;
 }
 
-/*
- * Creates the half that the scratch describes (key, half), half-open. 0, -EEXIST, or -EBUSY: another
- * CPU is at work there. Not static, so that the verifier looks at it once.
- */
-__noinline int ct_create(__u32 now)
-{
-	struct lb_scratch *scratch = scratch_get();
-
-	if (!scratch)
-		return -EBUSY;
-	return CT_IS_LRU ? lru_create(scratch) : assoc_create(scratch, now);
-}
-
 /* Its control word says half-open now, or no more: in the LRU table it has to change maps. */
 static __always_inline void ct_move(const struct ct_key *key, struct ct_ref *ref)
 {
@@ -84,16 +72,82 @@ static __always_inline void ct_settle(const struct ct_key *key, struct ct_ref *r
 		ct_move(key, ref);
 }
 
-/* Removes the half, once: answers whether it was this caller who did. */
-static __always_inline int ct_remove(const struct ct_key *key, struct ct_ref *ref)
+/* Removes the half, once, if these bits of its control word are as they were found. */
+static __always_inline int ct_remove_if(const struct ct_key *key, struct ct_ref *ref, __u32 kept)
 {
-	if (!ct_claim(ref))
+	if (!ct_claim(ref, kept))
 		return 0;
 	if (CT_IS_LRU)
 		lru_delete(key, ref->ctl);
 	else
 		assoc_free(ref);
 	return 1;
+}
+
+/* Removes the half, once: answers whether it was this caller who did. */
+static __always_inline int ct_remove(const struct ct_key *key, struct ct_ref *ref)
+{
+	return ct_remove_if(key, ref, CT_HOLDER_MASK);
+}
+
+/* A flow is counted when its client's half goes. */
+static __always_inline void ct_count_gone(const struct ct_flow *flow, __u32 why)
+{
+	struct lb_totals *totals = count_totals();
+
+	if (!totals || ct_dir(flow) != CT_DIR_IN)
+		return;
+	if (why == CT_GONE_EVICTED)
+		totals->flows_evicted++;
+	else if (why == CT_GONE_EXPIRED)
+		totals->flows_expired++;
+	else
+		totals->flows_removed++;
+}
+
+/*
+ * The scratch's half is gone: so goes the other one. Else it would go on sending from a port that is
+ * free for others to take.
+ */
+__noinline int ct_part(void)
+{
+	struct lb_scratch *scratch = scratch_get();
+	struct lb_backend *backend;
+	struct ct_ref peer = {};
+
+	if (!scratch)
+		return 0;
+	ct_count_gone(&scratch->gone, scratch->gone_why);
+	backend = backend_at(scratch->gone.backend);
+	if (!backend || !scratch->gone.peer_local)
+		return 0;
+	ct_peer_key(&scratch->gone, backend, &scratch->part);
+	if (!ct_lookup(&scratch->part, &peer) || !ct_is_pair(peer.flow, &scratch->gone))
+		return 0;
+	scratch->gone.kind ^= 1; /* the other's direction, for the count */
+	if (ct_remove(&scratch->part, &peer))
+		ct_count_gone(&scratch->gone, scratch->gone_why);
+	return 1;
+}
+
+/*
+ * Creates the half that the scratch describes (key, half), half-open. 0, -EEXIST, or -EBUSY: another
+ * CPU is at work there. Not static, so that the verifier looks at it once.
+ */
+__noinline int ct_create(__u32 now)
+{
+	struct lb_scratch *scratch = scratch_get();
+	int err;
+
+	if (!scratch)
+		return -EBUSY;
+	if (CT_IS_LRU)
+		return lru_create(scratch);
+	scratch->gone_why = CT_GONE_NOT;
+	err = assoc_create(scratch, now);
+	if (scratch->gone_why)
+		ct_part();
+	return err;
 }
 
 /* What only rare packets need. NULL never comes back for a half that is there. */

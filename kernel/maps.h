@@ -125,6 +125,13 @@ struct lb_snat_space {
 	__u16 addrs[LB_SNAT_MAX]; /* local ids */
 };
 
+enum ct_gone {
+	CT_GONE_NOT,
+	CT_GONE_EVICTED,
+	CT_GONE_EXPIRED,
+	CT_GONE_REMOVED,
+};
+
 /* What both halves of a flow learn of an event. */
 struct lb_news {
 	__u32 phases_mask; /* of the control word, what of phases counts */
@@ -152,6 +159,10 @@ struct lb_scratch {
 	__u32 pick_ctl;
 	__u32 pick_which;
 	__u32 claimed; /* snat_claim(): the reply half was made here, not found */
+	struct ct_flow gone;	/* ct_part(): a half that went, and why */
+	struct ct_key part;
+	__u32 gone_why; /* enum ct_gone */
+	__u32 pad;
 	struct lb_reap_half reaped;
 	struct lb_news news; /* flow_learn() */
 };

@@ -134,6 +134,20 @@ static __always_inline int open_forward(struct lb_scratch *scratch)
 
 #define OPEN_TRIES 4
 
+/* Another CPU may have taken the port before the forward half was there to be seen. */
+static __always_inline enum lb_verdict open_settled(struct lb_scratch *scratch,
+						    const struct lb_backend *backend)
+{
+	struct ct_flow *half = &scratch->half.flow;
+	struct ct_ref reply = {};
+
+	ct_peer_key(half, backend, &scratch->key);
+	if (ct_lookup(&scratch->key, &reply) && ct_is_pair(reply.flow, half))
+		return LB_NEXT;
+	flow_end_key(&scratch->pkt.key, 0);
+	return lb_drop(LB_DROP_FLOW_BUSY);
+}
+
 /*
  * Makes a pair: the reply half first, since it claims the port, then the forward half. If that one
  * is there already, or can't be made, what was claimed here is given back.
@@ -158,7 +172,7 @@ static __always_inline enum lb_verdict open_pair(struct lb_scratch *scratch,
 	/* Another CPU that is at work on this slot will be done, and may have made this very half. */
 	for (i = 0; i < OPEN_TRIES && !other.flow; i++) {
 		if (open_forward(scratch))
-			return LB_NEXT;
+			return open_settled(scratch, backend);
 		ct_lookup(&scratch->pkt.key, &other);
 	}
 	if (other.flow && ct_peer_ends(other.flow) == ct_peer_ends(half))

@@ -77,6 +77,21 @@ static __always_inline int snat_is_own(const struct ct_flow *own, const struct c
 	       own->backend == half->backend && own->gen == half->gen;
 }
 
+/* What may become of a port that another half has. */
+static __always_inline int snat_judge(struct ct_ref *other, const struct lb_scratch *scratch,
+				      __u32 now)
+{
+	if (snat_is_own(other->flow, &scratch->half.flow))
+		return snat_own(other, scratch);
+	if (flow_expired(now, other->flow, lb_config.hz) ||
+	    !backend_get(other->flow->backend, other->flow->gen))
+		return SNAT_EXPIRED;
+	if (ct_state_of(scratch->key.ip_proto, ct_phase(other->ctl, CT_DIR_IN),
+			ct_phase(other->ctl, CT_DIR_OUT)) == CT_CLOSED)
+		return SNAT_CLOSED;
+	return other->ctl & CT_HALF_OPEN ? SNAT_HALF_OPEN : SNAT_TAKEN;
+}
+
 /*
  * Tries the port of the scratch's key. Not static, so that the verifier looks at it once and not
  * once per try.
@@ -91,17 +106,33 @@ __noinline int snat_try(__u32 now)
 	scratch->claimed = !ct_create(now);
 	if (scratch->claimed)
 		return SNAT_CLAIMED;
-	if (!ct_lookup(&scratch->key, &other))
-		return SNAT_TAKEN;
-	if (snat_is_own(other.flow, &scratch->half.flow))
-		return snat_own(&other, scratch);
-	if (flow_expired(now, other.flow, lb_config.hz) ||
-	    !backend_get(other.flow->backend, other.flow->gen))
-		return SNAT_EXPIRED;
-	if (ct_state_of(scratch->key.ip_proto, ct_phase(other.ctl, CT_DIR_IN),
-			ct_phase(other.ctl, CT_DIR_OUT)) == CT_CLOSED)
-		return SNAT_CLOSED;
-	return other.ctl & CT_HALF_OPEN ? SNAT_HALF_OPEN : SNAT_TAKEN;
+	return ct_lookup(&scratch->key, &other) ? snat_judge(&other, scratch, now) : SNAT_TAKEN;
+}
+
+/*
+ * Takes the port of the scratch's key from the half that has it, if that is still as good to take as
+ * claim says: exactly the half that is judged here goes, not one that came after it. Its forward half
+ * goes after it: so its creator, who looks for the reply half once more after making that one, or
+ * ct_part() sees the other's work. 0: somebody else was faster.
+ */
+__noinline int snat_take(__u32 now, int claim)
+{
+	struct lb_scratch *scratch = scratch_get();
+	struct ct_ref other = {};
+
+	if (!scratch)
+		return 0;
+	if (ct_lookup(&scratch->key, &other)) {
+		if (snat_judge(&other, scratch, now) < claim)
+			return 0;
+		scratch->gone = *other.flow;
+		if (!ct_remove_if(&scratch->key, &other, ~CT_PLACE_MASK))
+			return 0;
+		scratch->gone_why = claim == SNAT_EXPIRED ? CT_GONE_EXPIRED : CT_GONE_REMOVED;
+		ct_part();
+	}
+	scratch->claimed = !ct_create(now);
+	return scratch->claimed;
 }
 
 /*
@@ -161,6 +192,8 @@ __noinline int snat_search(__u32 hash, __u32 now)
 	return best;
 }
 
+#define SNAT_SEARCHES 3
+
 /*
  * Claims a source address and port toward the backend for the pair in the scratch, whose reply half
  * and key, all but the local side, are filled in. What is in the way of the best port found ends.
@@ -169,21 +202,21 @@ __noinline int snat_search(__u32 hash, __u32 now)
 static __always_inline enum lb_verdict snat_claim(struct lb_scratch *scratch, __u32 hash)
 {
 	struct lb_totals *totals = count_totals();
-	__u32 now = scratch->pkt.now;
-	int claim;
+	int claim, i;
 
-	if (!totals)
-		return lb_drop(LB_DROP_NO_PORT);
-	claim = snat_search(hash, now);
-	if (claim == SNAT_CLAIMED)
+	for (i = 0; totals && i < SNAT_SEARCHES; i++) {
+		claim = snat_search(hash, scratch->pkt.now);
+		if (claim == SNAT_CLAIMED)
+			return LB_NEXT;
+		if (claim == SNAT_TAKEN)
+			break;
+		if (!snat_take(scratch->pkt.now, claim))
+			continue; /* another CPU took it */
+		if (claim == SNAT_CLOSED)
+			totals->ports_reused++;
 		return LB_NEXT;
-	if (claim == SNAT_TAKEN)
-		return lb_drop(LB_DROP_NO_PORT);
-	if (claim == SNAT_CLOSED)
-		totals->ports_reused++;
-	flow_end_key(&scratch->key, claim == SNAT_EXPIRED);
-	scratch->claimed = !ct_create(now);
-	return scratch->claimed ? LB_NEXT : lb_drop(LB_DROP_NO_PORT);
+	}
+	return lb_drop(LB_DROP_NO_PORT);
 }
 
 #endif

@@ -246,6 +246,9 @@ static __always_inline void assoc_pick_in(struct lb_scratch *scratch, __u32 inde
 		score = (__u64)assoc_rank(flow, ctl, now) << 32 | (__u32)~idle;
 		if (score >= scratch->pick_score)
 			continue;
+		/* Never the other half of the same flow. */
+		if (score >> 32 > ASSOC_CLOSED && ct_is_pair(flow, &scratch->half.flow))
+			continue;
 		scratch->pick_score = score;
 		scratch->pick_slot = index * CT_WAYS + ((way + i) & (CT_WAYS - 1));
 		scratch->pick_ctl = ctl;
@@ -278,31 +281,29 @@ __noinline int assoc_pick(__u32 home_set, __u32 way, __u32 now)
 	return 1;
 }
 
-/* Takes the slot that was picked. 0: somebody else had it first. */
-static __always_inline int assoc_take(const struct lb_scratch *scratch, struct ct_ref *ref)
+/*
+ * Takes the slot that was picked. 0: somebody else had it first, or what was judged has changed. What
+ * went for it is the scratch's gone: its other half goes too, see ct_part().
+ */
+static __always_inline int assoc_take(struct lb_scratch *scratch, struct ct_ref *ref)
 {
 	struct ct_set *set = assoc_set(scratch->pick_slot / CT_WAYS);
-	struct lb_totals *totals = count_totals();
 	__u32 rank = scratch->pick_score >> 32;
 
-	if (!set || !totals || rank >= ASSOC_NEVER)
+	if (!set || rank >= ASSOC_NEVER)
 		return 0;
 	ref->flow = assoc_slot(set, scratch->pick_slot);
 	ref->slot = scratch->pick_slot;
 	ref->ctl = scratch->pick_ctl;
-	if (!ct_claim(ref))
+	if (!ct_claim(ref, ~CT_PLACE_MASK))
 		return 0;
 	if (rank == ASSOC_FREE)
 		return 1;
 	assoc_leave(ref);
-	if (ct_dir(ref->flow) == CT_DIR_OUT)
-		return 1; /* a flow counts once */
-	if (rank == ASSOC_STALE)
-		totals->flows_removed++;
-	else if (rank == ASSOC_OVER)
-		totals->flows_expired++;
-	else if (rank != ASSOC_CLOSED)
-		totals->flows_evicted++;
+	scratch->gone = *ref->flow;
+	scratch->gone_why = rank == ASSOC_OVER	 ? CT_GONE_EXPIRED :
+			    rank <= ASSOC_CLOSED ? CT_GONE_REMOVED :
+						   CT_GONE_EVICTED;
 	return 1;
 }
 

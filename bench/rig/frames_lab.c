@@ -146,30 +146,32 @@ struct stats {
 
 static int stats_read(int fd, const char *iface, struct stats *ret)
 {
-	static struct {
+	/* Their last members have no size: what they hold follows. */
+	static union {
 		struct ethtool_gstrings head;
-		char names[STATS_MAX][ETH_GSTRING_LEN];
+		char room[sizeof(struct ethtool_gstrings) + STATS_MAX * ETH_GSTRING_LEN];
 	} strings;
-	static struct {
+	static union {
 		struct ethtool_stats head;
-		uint64_t values[STATS_MAX];
+		char room[sizeof(struct ethtool_stats) + STATS_MAX * sizeof(uint64_t)];
 	} stats;
 	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
 	int err = ethtool(fd, iface, &info);
 
 	if (!err && info.n_stats > STATS_MAX)
 		err = -E2BIG;
-	strings.head = (struct ethtool_gstrings){ .cmd = ETHTOOL_GSTRINGS,
-						  .string_set = ETH_SS_STATS,
-						  .len = info.n_stats };
-	stats.head = (struct ethtool_stats){ .cmd = ETHTOOL_GSTATS, .n_stats = info.n_stats };
+	strings.head.cmd = ETHTOOL_GSTRINGS;
+	strings.head.string_set = ETH_SS_STATS;
+	strings.head.len = info.n_stats;
+	stats.head.cmd = ETHTOOL_GSTATS;
+	stats.head.n_stats = info.n_stats;
 	if (!err)
 		err = ethtool(fd, iface, &strings);
 	if (!err)
 		err = ethtool(fd, iface, &stats);
 	ret->n = err ? 0 : info.n_stats;
-	memcpy(ret->names, strings.head.data, ret->n * ETH_GSTRING_LEN);
-	memcpy(ret->values, stats.head.data, ret->n * sizeof(uint64_t));
+	memcpy(ret->names, strings.room + sizeof(strings.head), ret->n * ETH_GSTRING_LEN);
+	memcpy(ret->values, stats.room + sizeof(stats.head), ret->n * sizeof(uint64_t));
 	return err;
 }
 
