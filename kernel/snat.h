@@ -119,11 +119,15 @@ __noinline int snat_take(__u32 now, int claim)
 {
 	struct lb_scratch *scratch = scratch_get();
 	struct ct_ref other = {};
+	int judged;
 
 	if (!scratch)
 		return 0;
 	if (ct_lookup(&scratch->key, &other)) {
-		if (snat_judge(&other, scratch, now) < claim)
+		judged = snat_judge(&other, scratch, now);
+		if (judged == SNAT_CLAIMED) /* another CPU has opened this very flow meanwhile */
+			return 1;
+		if (judged < claim)
 			return 0;
 		scratch->gone = *other.flow;
 		if (!ct_remove_if(&scratch->key, &other, ~CT_PLACE_MASK))
