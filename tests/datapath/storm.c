@@ -264,9 +264,12 @@ static void storm(struct run *run, bool reaps)
 			run__fail(run, "%s", storm->racers[i].wrong);
 	}
 	after = run__counters(run);
-	/* Two CPUs in one flow are rare even here: neither may go on losing packets to that. */
+	/*
+	 * Two CPUs in one flow are rare even here, where new flows evict each other's halves out of
+	 * two sets: neither may go on losing packets to that.
+	 */
 	i = after.drops[LB_DROP_FLOW_BUSY] - before.drops[LB_DROP_FLOW_BUSY];
-	if (i > PACKETS / 50)
+	if (i > PACKETS / 10)
 		run__fail(run, "%d packets were dropped as flow_busy", i);
 	free(storm);
 }
