@@ -136,29 +136,21 @@ static int ethtool(int fd, const char *iface, void *what)
 	return ioctl(fd, SIOCETHTOOL, &request) ? -errno : 0;
 }
 
-#define STATS_MAX 256
-
-struct stats {
-	uint32_t n;
-	char names[STATS_MAX][ETH_GSTRING_LEN];
-	uint64_t values[STATS_MAX];
-};
-
-static int stats_read(int fd, const char *iface, struct stats *ret)
+static int stats_read(int fd, const char *iface, struct frames_stats *ret)
 {
 	/* Their last members have no size: what they hold follows. */
 	static union {
 		struct ethtool_gstrings head;
-		char room[sizeof(struct ethtool_gstrings) + STATS_MAX * ETH_GSTRING_LEN];
+		char room[sizeof(struct ethtool_gstrings) + FRAMES_STATS_MAX * ETH_GSTRING_LEN];
 	} strings;
 	static union {
 		struct ethtool_stats head;
-		char room[sizeof(struct ethtool_stats) + STATS_MAX * sizeof(uint64_t)];
+		char room[sizeof(struct ethtool_stats) + FRAMES_STATS_MAX * sizeof(uint64_t)];
 	} stats;
 	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
 	int err = ethtool(fd, iface, &info);
 
-	if (!err && info.n_stats > STATS_MAX)
+	if (!err && info.n_stats > FRAMES_STATS_MAX)
 		err = -E2BIG;
 	strings.head.cmd = ETHTOOL_GSTRINGS;
 	strings.head.string_set = ETH_SS_STATS;
@@ -176,7 +168,7 @@ static int stats_read(int fd, const char *iface, struct stats *ret)
 }
 
 /* Sum over queues: names are rx_queue_0_drops and the like. */
-static uint64_t stats_sum(const struct stats *stats, const char *direction, const char *name)
+static uint64_t stats_sum(const struct frames_stats *stats, const char *direction, const char *name)
 {
 	uint64_t sum = 0;
 	uint32_t i;
@@ -194,8 +186,8 @@ static uint64_t stats_sum(const struct stats *stats, const char *direction, cons
 	return sum;
 }
 
-static int stats_of(const struct frames_lab *lab, enum frames_ns ns, const char *iface,
-		    struct stats *ret)
+int frames_lab__stats(const struct frames_lab *lab, enum frames_ns ns, const char *iface,
+		      struct frames_stats *ret)
 {
 	int err = frames_lab__enter(lab, ns), fd;
 
@@ -211,13 +203,13 @@ static int stats_of(const struct frames_lab *lab, enum frames_ns ns, const char 
 
 int frames_lab__losses(const struct frames_lab *lab, struct frames_losses *ret)
 {
-	static struct stats g0, lb0, lb1;
-	int err = stats_of(lab, NS_GENERATOR, "g0", &g0);
+	static struct frames_stats g0, lb0, lb1;
+	int err = frames_lab__stats(lab, NS_GENERATOR, "g0", &g0);
 
 	if (!err)
-		err = stats_of(lab, NS_BALANCER, "lb0", &lb0);
+		err = frames_lab__stats(lab, NS_BALANCER, "lb0", &lb0);
 	if (!err)
-		err = stats_of(lab, NS_BALANCER, "lb1", &lb1);
+		err = frames_lab__stats(lab, NS_BALANCER, "lb1", &lb1);
 	ret->ring_full_g0 = stats_sum(&g0, "tx", "xdp_xmit_errors");
 	ret->ring_full_lb0 = stats_sum(&lb0, "rx", "xdp_tx_errors");
 	ret->ring_full_lb1 = stats_sum(&lb1, "tx", "xdp_xmit_errors");

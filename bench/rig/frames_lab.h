@@ -47,4 +47,17 @@ int frames_lab__attach(const struct frames_lab *lab, enum frames_ns ns, uint32_t
 
 int frames_lab__losses(const struct frames_lab *lab, struct frames_losses *ret);
 
+#define FRAMES_STATS_MAX 256
+#define FRAMES_STAT_NAME 32 /* ETH_GSTRING_LEN */
+
+/* What an interface's driver counts. */
+struct frames_stats {
+	uint32_t n;
+	char names[FRAMES_STATS_MAX][FRAMES_STAT_NAME];
+	uint64_t values[FRAMES_STATS_MAX];
+};
+
+int frames_lab__stats(const struct frames_lab *lab, enum frames_ns ns, const char *iface,
+		      struct frames_stats *ret);
+
 #endif

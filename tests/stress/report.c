@@ -6,18 +6,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include <linux/ethtool.h>
-#include <linux/sockios.h>
-#include <net/if.h>
 
 #include "lab.h"
 #include "stress.skel.h"
-
-#define STATS_MAX 256
 
 static const char *const error_names[] = {
 #define NAME(name, text) #name,
@@ -36,7 +27,7 @@ static const char *const error_texts[] = {
 static bool is_loss(const char *name)
 {
 	static const char *const ends[] = { "_xdp_xmit_errors", "_xdp_tx_errors", "_drops" };
-	size_t i, len = strnlen(name, ETH_GSTRING_LEN);
+	size_t i, len = strnlen(name, FRAMES_STAT_NAME);
 
 	if (len > 10 && !memcmp(name + len - 10, "_xdp_drops", 10))
 		return false; /* a program's own decision */
@@ -49,41 +40,6 @@ static bool is_loss(const char *name)
 	return false;
 }
 
-static int64_t lost_at(int fd, const char *iface)
-{
-	static struct {
-		struct ethtool_gstrings head;
-		char names[STATS_MAX][ETH_GSTRING_LEN];
-	} strings;
-	static struct {
-		struct ethtool_stats head;
-		uint64_t values[STATS_MAX];
-	} stats;
-	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
-	struct ifreq request = { .ifr_data = (void *)&info };
-	int64_t sum = 0;
-	uint32_t i;
-
-	strcpy(request.ifr_name, iface);
-	if (ioctl(fd, SIOCETHTOOL, &request) || info.n_stats > STATS_MAX)
-		return 0;
-	strings.head = (struct ethtool_gstrings){ .cmd = ETHTOOL_GSTRINGS,
-						  .string_set = ETH_SS_STATS,
-						  .len = info.n_stats };
-	stats.head = (struct ethtool_stats){ .cmd = ETHTOOL_GSTATS, .n_stats = info.n_stats };
-	request.ifr_data = (void *)&strings;
-	if (ioctl(fd, SIOCETHTOOL, &request))
-		return 0;
-	request.ifr_data = (void *)&stats;
-	if (ioctl(fd, SIOCETHTOOL, &request))
-		return 0;
-	for (i = 0; i < info.n_stats; i++) {
-		if (is_loss(strings.names[i]))
-			sum += stats.values[i];
-	}
-	return sum;
-}
-
 int64_t report__lost(const struct frames_lab *lab)
 {
 	static const struct {
@@ -93,19 +49,19 @@ int64_t report__lost(const struct frames_lab *lab)
 		       { NS_SINK, "s0" },
 		       { NS_BALANCER, "lb0" },
 		       { NS_BALANCER, "lb1" } };
+	static struct frames_stats stats;
 	int64_t sum = 0;
+	uint32_t j;
 	size_t i;
 
 	for (i = 0; i < sizeof(places) / sizeof(*places); i++) {
-		int fd;
-
-		if (frames_lab__enter(lab, places[i].ns))
+		if (frames_lab__stats(lab, places[i].ns, places[i].iface, &stats))
 			continue;
-		fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		sum += lost_at(fd, places[i].iface);
-		close(fd);
+		for (j = 0; j < stats.n; j++) {
+			if (is_loss(stats.names[j]))
+				sum += stats.values[j];
+		}
 	}
-	frames_lab__enter(lab, NS_BALANCER);
 	return sum;
 }
 
