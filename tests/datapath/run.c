@@ -498,7 +498,9 @@ static int run_scenario(const struct table *table, const struct scenario *scenar
 		scenario->body(&run);
 	else
 		run_steps(&run, scenario->steps);
-	error = half__check_table(fx);
+	/* The LRU maps reuse memory under those who hold a reference: a race may leave an entry dead
+	 * or in the other map until its key is created again. Ours may not. */
+	error = scenario->races && fx->table == LB_TABLE_LRU ? NULL : half__check_table(fx);
 	if (!error && !scenario->races)
 		error = half__check_pairs(fx);
 	if (error)
