@@ -271,11 +271,11 @@ __noinline int assoc_pick(__u32 home_set, __u32 way, __u32 now)
 	scratch->pick_score = (__u64)ASSOC_NEVER << 32;
 	for (which = 0; which < CT_SETS && scratch->pick_score >> 32 > enough; which++) {
 		index = home_set;
-		if (which)
+		if (which) {
 			index = ct_other_set(home_set, scratch->key.ends, which,
 					     lb_config.sets_bits);
-		if (which)
 			enough = ASSOC_HALF_OPEN;
+		}
 		assoc_pick_in(scratch, index, which, way, now);
 	}
 	return 1;
@@ -364,9 +364,11 @@ static __always_inline int assoc_is_busy(struct ct_flow *home)
 {
 	int i;
 
-	for (i = 0; i < ASSOC_LOCK_TRIES; i++)
+	for (i = 0; i < ASSOC_LOCK_TRIES; i++) {
 		if ((ct_ctl_before(home) & CT_STATE_MASK) != CT_BUSY)
 			return 0;
+		bpf_ktime_get_ns(); /* a pause: reading alone would be over before a miss is */
+	}
 	return 1;
 }
 
@@ -397,9 +399,11 @@ static __always_inline int assoc_lock(struct ct_flow *home)
 {
 	int i;
 
-	for (i = 0; i < ASSOC_LOCK_TRIES; i++)
+	for (i = 0; i < ASSOC_LOCK_TRIES; i++) {
 		if (!(__sync_fetch_and_or(&home->ctl, CT_LOCK) & CT_LOCK))
 			return 1;
+		bpf_ktime_get_ns();
+	}
 	return 0;
 }
 

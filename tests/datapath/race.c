@@ -124,7 +124,7 @@ static void compare(struct run *run, const struct duels *duels)
 			RUN_CHECK(run, !memcmp(duel->out[0], duel->out[1], BYTES));
 		RUN_CHECK(run, duel->action[0] == XDP_TX || duel->action[1] == XDP_TX);
 	}
-	RUN_CHECK(run, dropped < duels->races / 10);
+	RUN_CHECK(run, dropped < duels->races / 50);
 }
 
 static int count_lonely(struct fixture *fx, const struct half *half, void *arg)
