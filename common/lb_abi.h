@@ -15,6 +15,7 @@
 #define LB_MAX_LOCALS	4096  /* VIP and SNAT addresses */
 #define LB_MAX_IFACES	256
 #define LB_IFACE_SLOTS	1024 /* of lb_iface_stats; a power of two */
+#define LB_IFACE_PROBES 4    /* elements that an interface's may be */
 #define LB_WAYS		4096 /* a power of two; 12 bits of ct_flow.way */
 #define LB_POOL_MAX	1024  /* backends of one VIP */
 #define LB_MAGLEV_SLOTS 65537 /* prime; Maglev (NSDI '16) section 3.4 */

@@ -6,8 +6,6 @@
 #include "maps.h"
 #include "pkt.h"
 
-#define COUNT_IFACE_PROBES 4
-
 static __always_inline struct lb_totals *count_totals(void)
 {
 	__u32 zero = 0;
@@ -33,7 +31,7 @@ static __noinline struct lb_iface_stats *count_iface_search(__u32 ifindex)
 	struct lb_iface_stats *stats;
 	__u32 i, slot, none = 0;
 
-	for (i = 1; i < COUNT_IFACE_PROBES; i++) {
+	for (i = 1; i < LB_IFACE_PROBES; i++) {
 		slot = (ifindex + i) & (LB_IFACE_SLOTS - 1);
 		stats = bpf_map_lookup_elem(&lb_iface_stats, &slot);
 		if (stats && stats->ifindex == ifindex)

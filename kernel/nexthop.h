@@ -23,14 +23,18 @@ static __always_inline int mac_equal(const __u8 *a, const __u8 *b)
 	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]));
 }
 
+static __always_inline int nexthop_equal(const struct lb_nexthop *a, const struct lb_nexthop *b)
+{
+	return a->ifindex == b->ifindex && mac_equal(a->dmac, b->dmac) && mac_equal(a->smac, b->smac);
+}
+
 /* Kept per backend for the time when its neighbour entry is gone. */
 static __always_inline void nexthop_remember(__u32 backend, const struct lb_nexthop *found)
 {
 	struct lb_nexthop *last = bpf_map_lookup_elem(&lb_backend_nexthops, &backend);
 
 	/* Written only when it changed: many CPUs read this line. */
-	if (last && (last->ifindex != found->ifindex || !mac_equal(last->dmac, found->dmac) ||
-		     !mac_equal(last->smac, found->smac)))
+	if (last && !nexthop_equal(last, found))
 		*last = *found;
 }
 
@@ -83,11 +87,6 @@ static __always_inline void nexthop_keep(const struct lb_pkt *pkt, __u32 fib_gen
 }
 
 #define WAY_PROBES 8
-
-static __always_inline int nexthop_equal(const struct lb_nexthop *a, const struct lb_nexthop *b)
-{
-	return a->ifindex == b->ifindex && mac_equal(a->dmac, b->dmac) && mac_equal(a->smac, b->smac);
-}
 
 /* The number of a way, which is made if there is none like it yet. 0: there are too many. */
 static __always_inline __u32 way_number(const struct lb_nexthop *nexthop, __u32 mtu)

@@ -52,21 +52,23 @@ static int map_open(const char *dir, enum maps_id id)
 	return err ? err : bpf_obj_get(path);
 }
 
-/* NULL: errno says why. */
-static void *map_mmap(int fd, size_t size)
+void *maps__mmap(int fd, size_t size, int prot)
 {
-	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *at = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
 
 	return at == MAP_FAILED ? NULL : at;
 }
 
 static int maps_map_arrays(struct maps *maps)
 {
-	maps->backends = map_mmap(maps->fd[MAP_BACKENDS],
-				  LB_MAX_BACKENDS * sizeof(*maps->backends));
-	maps->local_addrs = map_mmap(maps->fd[MAP_LOCAL_ADDRS],
-				     LB_MAX_LOCALS * sizeof(*maps->local_addrs));
-	maps->locals = map_mmap(maps->fd[MAP_LOCALS], LOCAL_SLOTS * sizeof(*maps->locals));
+	int prot = PROT_READ | PROT_WRITE;
+
+	maps->backends = maps__mmap(maps->fd[MAP_BACKENDS],
+				    LB_MAX_BACKENDS * sizeof(*maps->backends), prot);
+	maps->local_addrs = maps__mmap(maps->fd[MAP_LOCAL_ADDRS],
+				       LB_MAX_LOCALS * sizeof(*maps->local_addrs), prot);
+	maps->locals =
+		maps__mmap(maps->fd[MAP_LOCALS], LOCAL_SLOTS * sizeof(*maps->locals), prot);
 	return maps->backends && maps->local_addrs && maps->locals ? 0 : -ENOMEM;
 }
 

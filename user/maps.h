@@ -60,6 +60,9 @@ int maps__path(const char *dir, const char *what, const char *name, char *ret, s
 int maps__open(const char *dir, struct maps *ret, uint32_t *ret_layout);
 void maps__close(struct maps *maps);
 
+/* A map's memory; NULL: errno. To be unmapped. */
+void *maps__mmap(int fd, size_t size, int prot);
+
 int maps__settings(struct maps *maps, struct lb_settings *ret);
 int maps__settings_put(struct maps *maps, const struct lb_settings *settings);
 

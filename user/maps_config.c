@@ -12,14 +12,6 @@
 
 #include "local_table.h"
 
-/* An inner map's value, mapped; NULL: it can't be. */
-static struct lb_pool *pool_mmap(int fd, int prot)
-{
-	void *at = mmap(NULL, sizeof(struct lb_pool), prot, MAP_SHARED, fd, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
 int maps__pool_get(struct maps *maps, uint16_t vip_id, struct lb_pool *ret)
 {
 	uint32_t key = vip_id, map_id;
@@ -31,7 +23,7 @@ int maps__pool_get(struct maps *maps, uint16_t vip_id, struct lb_pool *ret)
 	fd = bpf_map_get_fd_by_id(map_id);
 	if (fd < 0)
 		return fd;
-	pool = pool_mmap(fd, PROT_READ);
+	pool = maps__mmap(fd, sizeof(*pool), PROT_READ);
 	close(fd);
 	if (!pool)
 		return -ENOMEM;
@@ -50,7 +42,7 @@ int maps__pool_put(struct maps *maps, uint16_t vip_id, const struct lb_pool *poo
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "lb_pool", sizeof(key), sizeof(*pool), 1, &opts);
 	if (fd < 0)
 		return fd;
-	inner = pool_mmap(fd, PROT_READ | PROT_WRITE);
+	inner = maps__mmap(fd, sizeof(*inner), PROT_READ | PROT_WRITE);
 	if (inner) {
 		memcpy(inner, pool, sizeof(*pool));
 		munmap(inner, sizeof(*inner));

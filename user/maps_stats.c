@@ -8,8 +8,6 @@
 
 #include <bpf/bpf.h>
 
-#define IFACE_PROBES 4 /* as the data path has it */
-
 /* The CPUs' copies of a value; NULL: errno. To be freed. */
 static void *percpu_get(struct maps *maps, enum maps_id id, const void *key, size_t size)
 {
@@ -135,7 +133,7 @@ static uint32_t iface_stats_find(struct maps *maps, uint32_t ifindex, bool make,
 	uint32_t i, slot, want;
 
 	for (want = ifindex;; want = 0) {
-		for (i = 0; i < IFACE_PROBES; i++) {
+		for (i = 0; i < LB_IFACE_PROBES; i++) {
 			slot = (ifindex + i) & (LB_IFACE_SLOTS - 1);
 			if (!slot)
 				continue;
@@ -154,7 +152,7 @@ static int iface_stats_name(struct maps *maps, uint32_t ifindex, bool there)
 {
 	struct lb_iface_stats *stats;
 	uint32_t slot = iface_stats_find(maps, ifindex, there, &stats);
-	int cpu, err = 0;
+	int cpu, err;
 
 	if (!slot)
 		return 0; /* five interfaces whose numbers are equal modulo 1024: counted as one */
@@ -164,8 +162,7 @@ static int iface_stats_name(struct maps *maps, uint32_t ifindex, bool there)
 				stats[cpu].passed + stats[cpu].forwarded + stats[cpu].dropped;
 		stats[cpu].ifindex = there ? ifindex : 0;
 	}
-	if (!there || stats[0].ifindex)
-		err = bpf_map_update_elem(maps->fd[MAP_IFACE_STATS], &slot, stats, BPF_ANY);
+	err = bpf_map_update_elem(maps->fd[MAP_IFACE_STATS], &slot, stats, BPF_ANY);
 	free(stats);
 	return err;
 }

@@ -20,13 +20,6 @@ struct maps_table {
 	struct ct_cold_set *cold;
 };
 
-static void *table_mmap(int fd, size_t size)
-{
-	void *at = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
-
-	return at == MAP_FAILED ? NULL : at;
-}
-
 int maps__table_open(struct maps *maps, struct maps_table **ret)
 {
 	struct lb_settings settings;
@@ -45,10 +38,10 @@ int maps__table_open(struct maps *maps, struct maps_table **ret)
 	if (maps->fd[MAP_FLOW_SETS] >= 0) {
 		table->sets_n = settings.sets;
 		table->sets_bits = __builtin_ctz(settings.sets);
-		table->sets = table_mmap(maps->fd[MAP_FLOW_SETS],
-					 table->sets_n * sizeof(*table->sets));
-		table->cold = table_mmap(maps->fd[MAP_FLOW_COLD],
-					 table->sets_n * sizeof(*table->cold));
+		table->sets = maps__mmap(maps->fd[MAP_FLOW_SETS],
+					 table->sets_n * sizeof(*table->sets), PROT_READ);
+		table->cold = maps__mmap(maps->fd[MAP_FLOW_COLD],
+					 table->sets_n * sizeof(*table->cold), PROT_READ);
 		if (!table->sets || !table->cold) {
 			err = -errno;
 			maps__table_close(table);
