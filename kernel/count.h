@@ -42,7 +42,7 @@ static __noinline struct lb_iface_stats *count_iface_search(__u32 ifindex)
 
 static __always_inline struct lb_iface_stats *count_iface(const struct xdp_md *ctx)
 {
-	__u32 ifindex = ctx->ingress_ifindex, slot = ifindex & (LB_IFACE_SLOTS - 1);
+	__u32 ifindex = LB_INGRESS(ctx), slot = ifindex & (LB_IFACE_SLOTS - 1);
 	struct lb_iface_stats *stats = bpf_map_lookup_elem(&lb_iface_stats, &slot);
 
 	if (likely(stats && stats->ifindex == ifindex))

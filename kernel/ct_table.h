@@ -5,6 +5,7 @@
 
 #include <linux/errno.h>
 
+#include "atomic.h"
 #include "ct_slot.h"
 #include "maps.h"
 #include "pkt.h"
@@ -25,7 +26,7 @@ struct ct_ref {
 static __always_inline __u32 ct_ctl_after(struct ct_flow *flow)
 {
 	if (lb_config.weak_order)
-		return __sync_fetch_and_or(&flow->ctl, 0);
+		return atomic_or(&flow->ctl, 0);
 	return *(volatile __u32 *)&flow->ctl;
 }
 
@@ -33,14 +34,6 @@ static __always_inline __u32 ct_ctl_after(struct ct_flow *flow)
 static __always_inline __u32 ct_ctl_before(struct ct_flow *flow)
 {
 	return ct_ctl_after(flow);
-}
-
-/* Sets bits after all writes before it. In BPF only atomics that answer keep order. */
-static __always_inline void ct_publish(struct ct_flow *flow, __u32 bits)
-{
-	__u32 old = __sync_fetch_and_or(&flow->ctl, bits);
-
-	barrier_var(old);
 }
 
 /* Is what was read from the half since it was found its own? */
@@ -83,12 +76,12 @@ static __always_inline int ct_matches(struct ct_flow *flow, __u32 ctl, const str
 static __always_inline int ct_change(struct ct_ref *ref, __u32 mask, __u32 bits)
 {
 	__u32 now = *(volatile __u32 *)&ref->flow->ctl, seen;
-	int i;
+	long i;
 
 	for (i = 0; i < CT_CHANGE_TRIES; i++) {
 		if (ct_changed_hands(ref->ctl, now))
 			return 0;
-		seen = __sync_val_compare_and_swap(&ref->flow->ctl, now, (now & ~mask) | bits);
+		seen = atomic_cas(&ref->flow->ctl, now, (now & ~mask) | bits);
 		if (seen == now) {
 			ref->ctl = (now & ~mask) | bits;
 			return 1;
@@ -105,13 +98,13 @@ static __always_inline int ct_change(struct ct_ref *ref, __u32 mask, __u32 bits)
 static __always_inline int ct_claim(struct ct_ref *ref, __u32 kept)
 {
 	__u32 now = *(volatile __u32 *)&ref->flow->ctl, next, seen;
-	int i;
+	long i;
 
 	for (i = 0; i < CT_CHANGE_TRIES; i++) {
 		if ((ref->ctl ^ now) & kept)
 			return 0;
 		next = (now & (CT_PLACE_MASK | CT_VERSION_MASK)) + CT_VERSION_ONE;
-		seen = __sync_val_compare_and_swap(&ref->flow->ctl, now, next | CT_BUSY);
+		seen = atomic_cas(&ref->flow->ctl, now, next | CT_BUSY);
 		if (seen == now) {
 			ref->ctl = now;
 			return 1;

@@ -102,7 +102,7 @@ static __always_inline int flow_rebuild(struct lb_scratch *scratch, const struct
 	scratch->half.flow.packets_high = 0;
 	scratch->half.flow.way = 0;
 	scratch->half.flow.bytes = 0;
-	if (ct_create(scratch->pkt.now))
+	if (ct_create(scratch, scratch->pkt.now))
 		return -EEXIST;
 	if (!(ref->ctl & CT_HALF_OPEN) && ct_lookup(&scratch->key, &peer))
 		ct_settle(&scratch->key, &peer);
@@ -246,7 +246,7 @@ __noinline int flow_learn(int other)
 	struct ct_cold *cold;
 	__u32 now, next, seen, state;
 	struct lb_vip *vip;
-	int i;
+	long i;
 
 	if (!scratch)
 		return 0;
@@ -263,7 +263,7 @@ __noinline int flow_learn(int other)
 			return 0;
 		next = (now & ~scratch->news.phases_mask) | scratch->news.phases;
 		next = flow_settled(ref.flow, next, scratch->news.open, &state);
-		seen = __sync_val_compare_and_swap(&ref.flow->ctl, now, next);
+		seen = atomic_cas(&ref.flow->ctl, now, next);
 		if (seen == now) {
 			ref.flow->timeout = flow_timeout(vip, state);
 			ref.ctl = next;
@@ -271,7 +271,7 @@ __noinline int flow_learn(int other)
 				ct_move(key, &ref);
 			/* Once more if the other direction's CPU came between word and time-out;
 			 * an atomic, so that this look isn't earlier than that write. */
-			seen = __sync_fetch_and_or(&ref.flow->ctl, 0);
+			seen = atomic_or(&ref.flow->ctl, 0);
 			if (!((seen ^ next) & CT_PHASES_MASK))
 				return 1;
 		}

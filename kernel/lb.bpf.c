@@ -57,7 +57,7 @@ static __always_inline enum lb_verdict send(struct xdp_md *ctx, struct lb_pkt *p
 {
 	struct lb_meta *meta;
 
-	if (pkt->nexthop.ifindex == ctx->ingress_ifindex)
+	if (pkt->nexthop.ifindex == LB_INGRESS(ctx))
 		return LB_TX;
 	if (!lb_config.clsact_egress)
 		return LB_REDIRECT;

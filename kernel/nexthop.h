@@ -93,20 +93,19 @@ static __always_inline __u32 way_number(const struct lb_nexthop *nexthop, __u32 
 {
 	const __u32 *words = (const void *)nexthop;
 	__u64 hash = lb_hash_mix((__u64)words[0] << 32 | mtu, (__u64)words[1] << 32 | words[2]);
-	__u32 i, index, start = lb_hash_mix(hash, words[3]) >> 32;
+	__u32 index, start = lb_hash_mix(hash, words[3]) >> 32;
 	struct lb_way *way;
+	long i;
 
 	for (i = 0; i < WAY_PROBES; i++) {
 		index = (start + i) & (LB_WAYS - 1);
 		way = bpf_map_lookup_elem(&lb_ways, &index);
 		if (!way || !index)
 			continue;
-		if (!__sync_val_compare_and_swap(&way->state, LB_WAY_FREE, LB_WAY_BUSY)) {
+		if (atomic_cas(&way->state, LB_WAY_FREE, LB_WAY_BUSY) == LB_WAY_FREE) {
 			way->mtu = mtu;
 			way->nexthop = *nexthop;
-			/* With an answer, which keeps order: see ct_publish(). */
-			i = __sync_lock_test_and_set(&way->state, LB_WAY_READY);
-			barrier_var(i);
+			atomic_cas(&way->state, LB_WAY_BUSY, LB_WAY_READY);
 			return index;
 		}
 		if (*(volatile __u32 *)&way->state == LB_WAY_READY && way->mtu == mtu &&

@@ -90,7 +90,7 @@ static __always_inline void open_came_from(struct xdp_md *ctx, struct lb_nexthop
 
 	if ((void *)(eth + 1) > pkt_end(ctx))
 		return;
-	came_from->ifindex = ctx->ingress_ifindex;
+	came_from->ifindex = LB_INGRESS(ctx);
 	__builtin_memcpy(came_from->dmac, eth->h_source, ETH_ALEN);
 	__builtin_memcpy(came_from->smac, eth->h_dest, ETH_ALEN);
 }
@@ -124,7 +124,7 @@ static __always_inline int open_forward(struct lb_scratch *scratch)
 	struct lb_totals *totals = count_totals();
 
 	scratch->key = scratch->pkt.key;
-	if (ct_create(scratch->pkt.now))
+	if (ct_create(scratch, scratch->pkt.now))
 		return 0;
 	scratch->pkt.is_new = 1;
 	if (totals)
@@ -158,7 +158,7 @@ static __always_inline enum lb_verdict open_pair(struct lb_scratch *scratch,
 	struct ct_flow *half = &scratch->half.flow;
 	struct ct_ref other = {}, mine = {};
 	enum lb_verdict verdict;
-	int i;
+	long i;
 
 	__builtin_memset(&scratch->key, 0, sizeof(scratch->key));
 	scratch->key.remote = backend->addr;

@@ -21,6 +21,10 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+#ifndef LB_INGRESS /* test runs of old kernels can't say it */
+#define LB_INGRESS(ctx) ((ctx)->ingress_ifindex)
+#endif
+
 #define LB_IP_DF     0x4000 /* RFC 791, 3.1: don't fragment, more fragments */
 #define LB_IP_MF     0x2000
 #define LB_IP_OFFSET 0x1fff

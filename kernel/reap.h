@@ -58,7 +58,7 @@ static __always_inline int reap(struct xdp_md *ctx)
 	struct lb_reap *req = (void *)(long)ctx->data;
 	__u32 now = (__u32)bpf_jiffies64();
 	int ended = 0;
-	__u32 i;
+	long i;
 
 	if (!scratch || (void *)(req + 1) > (void *)(long)ctx->data_end)
 		return 0;

@@ -103,7 +103,7 @@ __noinline int snat_try(__u32 now)
 
 	if (!scratch)
 		return SNAT_TAKEN;
-	scratch->claimed = !ct_create(now);
+	scratch->claimed = !ct_create(scratch, now);
 	if (scratch->claimed)
 		return SNAT_CLAIMED;
 	return ct_lookup(&scratch->key, &other) ? snat_judge(&other, scratch, now) : SNAT_TAKEN;
@@ -135,7 +135,7 @@ __noinline int snat_take(__u32 now, int claim)
 		scratch->gone_why = claim == SNAT_EXPIRED ? CT_GONE_EXPIRED : CT_GONE_REMOVED;
 		ct_part();
 	}
-	scratch->claimed = !ct_create(now);
+	scratch->claimed = !ct_create(scratch, now);
 	return scratch->claimed;
 }
 
@@ -171,7 +171,8 @@ __noinline int snat_search(__u32 hash, __u32 now)
 	struct lb_scratch *scratch = scratch_get();
 	struct lb_totals *totals = count_totals();
 	__u32 n, total, step, best_n = 0;
-	int i, claim, best = SNAT_TAKEN;
+	int claim, best = SNAT_TAKEN;
+	long i;
 
 	if (!scratch || !totals || !scratch->space.ports_n)
 		return SNAT_TAKEN;
@@ -206,7 +207,8 @@ __noinline int snat_search(__u32 hash, __u32 now)
 static __always_inline enum lb_verdict snat_claim(struct lb_scratch *scratch, __u32 hash)
 {
 	struct lb_totals *totals = count_totals();
-	int claim, i;
+	int claim;
+	long i;
 
 	for (i = 0; totals && i < SNAT_SEARCHES; i++) {
 		claim = snat_search(hash, scratch->pkt.now);

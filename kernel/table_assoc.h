@@ -55,7 +55,7 @@ static __always_inline void assoc_find_in(__u32 index, __u32 way, int n, const s
 	struct ct_set *set = assoc_set(index);
 	struct ct_flow *flow;
 	__u32 ctl;
-	int i;
+	long i;
 
 	if (!set)
 		return;
@@ -80,7 +80,7 @@ __noinline int assoc_locate(__u32 counts)
 	struct lb_scratch *scratch = scratch_get();
 	struct ct_place home;
 	struct ct_ref ref = {};
-	__u32 which;
+	long which;
 
 	if (!scratch)
 		return 0;
@@ -146,12 +146,12 @@ static __always_inline void assoc_find(const struct ct_key *key, struct ct_ref *
 static __always_inline void assoc_leave_away(struct ct_flow *home)
 {
 	__u32 now = *(volatile __u32 *)&home->ctl, seen;
-	int i;
+	long i;
 
 	for (i = 0; i < CT_CHANGE_TRIES; i++) {
 		if ((now & CT_AWAY_MASK) == CT_AWAY_MASK)
 			return;
-		seen = __sync_val_compare_and_swap(&home->ctl, now, now - CT_AWAY_ONE);
+		seen = atomic_cas(&home->ctl, now, now - CT_AWAY_ONE);
 		if (seen == now)
 			return;
 		now = seen;
@@ -179,17 +179,14 @@ static __always_inline void assoc_leave(const struct ct_ref *ref)
 	if (ref->ctl & CT_AWAY)
 		assoc_leave_away(flow);
 	else
-		__sync_fetch_and_sub(&flow->ctl, CT_NEAR_ONE);
+		atomic_add(&flow->ctl, -CT_NEAR_ONE);
 }
 
 /* Gives up a claimed slot. */
 static __always_inline void assoc_free(const struct ct_ref *ref)
 {
-	__u32 old;
-
 	assoc_leave(ref);
-	old = __sync_fetch_and_and(&ref->flow->ctl, ~CT_STATE_MASK); /* ordered: see ct_publish() */
-	barrier_var(old);
+	atomic_and(&ref->flow->ctl, ~CT_STATE_MASK);
 }
 
 /* Who goes first, from the best to the worst. */
@@ -233,7 +230,7 @@ static __always_inline void assoc_pick_in(struct lb_scratch *scratch, __u32 inde
 	struct ct_flow *flow;
 	__u32 ctl, idle;
 	__u64 score;
-	int i;
+	long i;
 
 	if (!set)
 		return;
@@ -264,7 +261,8 @@ static __always_inline void assoc_pick_in(struct lb_scratch *scratch, __u32 inde
 __noinline int assoc_pick(__u32 home_set, __u32 way, __u32 now)
 {
 	struct lb_scratch *scratch = scratch_get();
-	__u32 which, index, enough = ASSOC_OVER;
+	__u32 index, enough = ASSOC_OVER;
+	long which;
 
 	if (!scratch)
 		return 0;
@@ -336,12 +334,12 @@ static __always_inline void assoc_fill(struct ct_flow *home, __u32 home_slot, co
 	if (which) {
 		bits |= which << CT_WHICH_SHIFT;
 		if ((*(volatile __u32 *)&home->ctl & CT_AWAY_MASK) != CT_AWAY_MASK)
-			__sync_fetch_and_add(&home->ctl, CT_AWAY_ONE);
+			atomic_add(&home->ctl, CT_AWAY_ONE);
 	} else if (ref->slot != home_slot) {
-		__sync_fetch_and_add(&home->ctl, CT_NEAR_ONE);
+		atomic_add(&home->ctl, CT_NEAR_ONE);
 	}
 	/* Those bits are zero since it was taken; atomic, since counts may change beside them. */
-	ct_publish(flow, bits);
+	atomic_or(&flow->ctl, bits);
 }
 
 /*
@@ -356,13 +354,12 @@ static __always_inline int assoc_claim_home(struct ct_flow *home, struct ct_ref 
 		return 0;
 	ref->flow = home;
 	ref->ctl = ctl;
-	return __sync_val_compare_and_swap(&home->ctl, ctl,
-					   (ctl & CT_VERSION_MASK) + CT_VERSION_ONE + CT_BUSY) == ctl;
+	return atomic_cas(&home->ctl, ctl, (ctl & CT_VERSION_MASK) + CT_VERSION_ONE + CT_BUSY) == ctl;
 }
 
 static __always_inline int assoc_is_busy(struct ct_flow *home)
 {
-	int i;
+	long i;
 
 	for (i = 0; i < ASSOC_LOCK_TRIES; i++) {
 		if ((ct_ctl_before(home) & CT_STATE_MASK) != CT_BUSY)
@@ -377,7 +374,7 @@ static __always_inline int assoc_claim(struct lb_scratch *scratch, struct ct_flo
 				       struct ct_place at, __u32 now, struct ct_ref *ref)
 {
 	__u32 counts;
-	int i;
+	long i;
 
 	if (assoc_is_busy(home))
 		return -EBUSY;
@@ -397,10 +394,10 @@ static __always_inline int assoc_claim(struct lb_scratch *scratch, struct ct_flo
 
 static __always_inline int assoc_lock(struct ct_flow *home)
 {
-	int i;
+	long i;
 
 	for (i = 0; i < ASSOC_LOCK_TRIES; i++) {
-		if (!(__sync_fetch_and_or(&home->ctl, CT_LOCK) & CT_LOCK))
+		if (!(atomic_or(&home->ctl, CT_LOCK) & CT_LOCK))
 			return 1;
 		bpf_ktime_get_ns();
 	}
@@ -409,9 +406,7 @@ static __always_inline int assoc_lock(struct ct_flow *home)
 
 static __always_inline void assoc_unlock(struct ct_flow *home)
 {
-	__u32 old = __sync_fetch_and_and(&home->ctl, ~CT_LOCK); /* ordered: see ct_publish() */
-
-	barrier_var(old);
+	atomic_and(&home->ctl, ~CT_LOCK);
 }
 
 static __always_inline int assoc_create(struct lb_scratch *scratch, __u32 now)

@@ -19,7 +19,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
@@ -448,7 +447,10 @@ static bool caps_suffice(uint64_t caps)
 	return (caps & needed) == needed;
 }
 
-/* The smallest map there is shows whether bpf() works. */
+/*
+ * The smallest map there is shows whether bpf() works; its flag came with Linux 5.10, and what the
+ * programs need is older or done in two ways.
+ */
 static int bpf_try(void)
 {
 	union bpf_attr attr;
@@ -459,9 +461,10 @@ static int bpf_try(void)
 	attr.key_size = 4;
 	attr.value_size = 4;
 	attr.max_entries = 1;
+	attr.map_flags = BPF_F_INNER_MAP;
 	fd = syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
 	if (fd < 0)
-		return errno == EPERM ? -EACCES : -errno;
+		return errno == EPERM ? -EACCES : errno == EINVAL ? -ENOTSUP : -errno;
 	close((int)fd);
 	return 0;
 }
@@ -469,16 +472,9 @@ static int bpf_try(void)
 int host__ready(void)
 {
 	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
-	unsigned int major, minor;
-	struct utsname uts;
 
 	if (!caps_suffice(caps_effective()))
 		return -EPERM;
-	if (uname(&uts) < 0)
-		return -errno;
-	if (sscanf(uts.release, "%u.%u", &major, &minor) == 2 &&
-	    (major < 5 || (major == 5 && minor < 12))) /* compare-and-swap in BPF */
-		return -ENOTSUP;
 	/* Maps are charged to it before Linux 5.11 only, so a refusal is no error. */
 	(void)setrlimit(RLIMIT_MEMLOCK, &unlimited);
 	return bpf_try();
@@ -490,7 +486,7 @@ const char *host__ready_why(int err)
 	case -EPERM:
 		return "it needs root (the capabilities SYS_ADMIN and NET_ADMIN); run it with sudo";
 	case -ENOTSUP:
-		return "this kernel is too old; it needs Linux 5.12 or newer";
+		return "this kernel is too old; it needs Linux 5.10 or newer";
 	case -ENOSYS:
 		return "this kernel has no bpf(); it needs CONFIG_BPF_SYSCALL";
 	case -EACCES:

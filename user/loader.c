@@ -16,8 +16,7 @@
 
 #include "host.h"
 #include "maps.h"
-
-#include "lb.skel.h"
+#include "programs.h"
 
 /* The first warning of libbpf, for the error message; with -v all go to standard error. */
 static char log_tail[256];
@@ -150,7 +149,7 @@ static int skel_open(const char *dir, struct lb_bpf **ret, bool *ret_new_setting
 	loader__quiet();
 	libbpf_set_strict_mode(LIBBPF_STRICT_ALL);
 	*ret_new_settings = false;
-	skel = lb_bpf__open();
+	skel = programs__open(!programs__have_atomics());
 	if (!skel)
 		return -errno;
 	bpf_object__for_each_map(map, skel->obj) {

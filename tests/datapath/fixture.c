@@ -12,7 +12,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "lb.skel.h"
+#include "programs.h"
+
+#include "old.skel.h"
 
 #define SEED 0x5eed5eed5eedULL
 
@@ -49,6 +51,36 @@ static void *map_memory(struct bpf_map *map, size_t size)
 	return at == MAP_FAILED ? NULL : at;
 }
 
+static bool runs_take_context(void)
+{
+	const struct bpf_insn insns[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+	uint8_t bytes[64] = {};
+	struct xdp_md ctx = { .data_end = sizeof(bytes) };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = bytes, .data_size_in = sizeof(bytes),
+		    .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+	int err, fd = bpf_prog_load(BPF_PROG_TYPE_XDP, "probe", "GPL", insns, 2, NULL);
+
+	if (fd < 0)
+		return false;
+	err = bpf_prog_test_run_opts(fd, &opts);
+	close(fd);
+	return !err;
+}
+
+static struct lb_bpf *open_programs(bool old)
+{
+	const void *elf;
+	size_t size;
+
+	if (!old)
+		return programs__open(!programs__have_atomics());
+	elf = old_bpf__elf_bytes(&size);
+	return programs__open_elf(elf, size);
+}
+
 static int load(struct fixture *fx)
 {
 	struct lb_config config = {
@@ -62,17 +94,22 @@ static int load(struct fixture *fx)
 		.weak_order = 1,
 #endif
 	};
+	bool old;
 	int err;
+
+	fx->has_context = runs_take_context();
+	old = !fx->has_context || getenv("DATAPATH_OLD");
 
 	ct_hash_factors(SEED, fx->factors);
 	memcpy(config.factors, fx->factors, sizeof(config.factors));
-	fx->skel = lb_bpf__open();
+	fx->skel = open_programs(old);
 	if (!fx->skel)
 		return -errno;
 	memcpy((void *)&fx->skel->rodata->lb_config, &config, sizeof(config));
 	err = size_table(fx);
 	if (!err)
 		err = lb_bpf__load(fx->skel);
+	fx->ingress_fd = old ? bpf_object__find_map_fd_by_name(fx->skel->obj, "lb_bpf.bss") : -1;
 	if (err || fx->table == LB_TABLE_LRU)
 		return err;
 	fx->sets = map_memory(fx->skel->maps.lb_flow_sets, sizeof(*fx->sets) << fx->sets_bits);
@@ -137,6 +174,15 @@ void fixture__close(struct fixture *fx)
 	free(fx->pool);
 }
 
+int fixture__set_ingress(struct fixture *fx, uint32_t ifindex)
+{
+	uint32_t zero = 0;
+
+	if (fx->ingress_fd < 0)
+		return 0;
+	return bpf_map_update_elem(fx->ingress_fd, &zero, &ifindex, BPF_ANY);
+}
+
 int fixture__run(struct fixture *fx, const uint8_t *bytes, size_t len, uint32_t ifindex,
 		 struct outcome *ret)
 {
@@ -146,6 +192,12 @@ int fixture__run(struct fixture *fx, const uint8_t *bytes, size_t len, uint32_t 
 		    .data_size_out = sizeof(out), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
 		    .ctx_out = &ctx_out, .ctx_size_out = sizeof(ctx_out));
 
+	if (!fx->has_context) {
+		opts.ctx_in = opts.ctx_out = NULL;
+		opts.ctx_size_in = opts.ctx_size_out = 0;
+	}
+	if (fixture__set_ingress(fx, ifindex))
+		return -errno;
 	if (bpf_prog_test_run_opts(bpf_program__fd(fx->skel->progs.lb_xdp), &opts))
 		return -errno;
 	ret->action = opts.retval;

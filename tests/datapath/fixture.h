@@ -87,6 +87,8 @@ extern const uint32_t fixture_timeout_s[CT_STATES];
 
 struct fixture {
 	struct lb_bpf *skel;
+	bool has_context; /* test runs take a struct xdp_md here, and give it back */
+	int ingress_fd;	  /* old.bpf.c: the map that tells the interface; else -1 */
 	enum variant variant;
 	enum lb_table table;
 	uint32_t sets_bits;
@@ -161,10 +163,13 @@ struct ct_key fixture__key(uint8_t proto, uint32_t remote, uint16_t remote_port,
 struct outcome {
 	int action; /* enum xdp_action */
 	size_t len;
-	size_t meta_len;
+	size_t meta_len; /* 0 without has_context */
 	uint8_t meta[64];
 	uint8_t bytes[4096];
 };
+
+/* On which interface the packets of test runs come in; 0: frames come in on real ones now. */
+int fixture__set_ingress(struct fixture *fx, uint32_t ifindex);
 
 int fixture__run(struct fixture *fx, const uint8_t *bytes, size_t len, uint32_t ifindex,
 		 struct outcome *ret);

@@ -208,7 +208,7 @@ static void check_forwarded(struct run *run, const struct frame *frame, enum lab
 	action = egress == iface ? XDP_TX : run->fx->variant == GENERIC ? XDP_PASS : XDP_REDIRECT;
 	if (run->out.action != action)
 		run__fail(run, "XDP action %d instead of %d", run->out.action, action);
-	if (action == XDP_PASS) {
+	if (action == XDP_PASS && run->fx->has_context) {
 		memcpy(&meta, run->out.meta, sizeof(meta));
 		if (run->out.meta_len != sizeof(meta) || meta.magic != LB_META_MAGIC ||
 		    meta.ifindex != lab_ifindex[egress])

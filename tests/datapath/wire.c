@@ -138,6 +138,7 @@ static void over_the_wire(struct run *run, const struct frame *frame, enum lab_i
 		in.about.hdr_len = ETH_LEN + IP_LEN + TCP_LEN;
 	}
 	len = frame__build(frame, in.bytes);
+	RUN_CHECK(run, !fixture__set_ingress(run->fx, 0));
 	RUN_CHECK(run, send(sockets[iface], &in, sizeof(in.about) + len, 0) ==
 			       (ssize_t)(sizeof(in.about) + len));
 	egress = run__translate(run, frame, &expected);
