@@ -2,6 +2,7 @@
 /* Answers of the FIB are kept: for a second, and no change that was told is missed. */
 #include "tables.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
@@ -10,21 +11,37 @@
 #include "lb.skel.h"
 
 static const uint8_t other_mac[6] = { 2, 0xbb, 1, 2, 3, 4 };
-
-#define OTHER "lladdr 02:bb:01:02:03:04 dev near nud permanent"
+static bool changed;
 
 /* Nobody tells of these changes. */
-static void change(struct run *run, const char *args)
+static void change(struct run *run, uint32_t ip, const uint8_t *mac)
 {
+	changed = true;
+	RUN_CHECK(run, !lab__set_neighbour(ip, mac));
+}
+
+static void change_mtu(struct run *run, int mtu)
+{
+	char args[64];
+
+	changed = true;
+	snprintf(args, sizeof(args), "link set near mtu %d", mtu);
 	RUN_CHECK(run, !lab__ip(args));
 }
 
 static void back_to_normal(struct run *run)
 {
-	change(run, "neigh replace 172.17.0.2 lladdr 02:aa:ac:11:00:02 dev near nud permanent");
-	change(run, "neigh replace 172.17.0.4 lladdr 02:aa:ac:11:00:04 dev near nud permanent");
-	change(run, "link set near mtu 1500");
+	static const uint32_t ips[] = { LAB_BACKEND_A, LAB_CLIENT };
+	uint8_t mac[6];
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		lab__mac_of(ips[i], mac);
+		lab__set_neighbour(ips[i], mac);
+	}
+	lab__ip("link set near mtu 1500");
 	fixture__new_routes(run->fx);
+	changed = false;
 }
 
 /* One more packet: does it go to the other MAC? */
@@ -57,6 +74,8 @@ static void age_kept(struct run *run, uint32_t jiffies)
 
 static void open_flow(struct run *run)
 {
+	if (changed) /* by a scenario that failed */
+		back_to_normal(run);
 	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
 	if (run__is_pair(run))
 		run__say(run, BACKEND, FLAG_SYN | FLAG_ACK, 5000, 1001, FORWARDED, 0);
@@ -71,7 +90,7 @@ static void open_flow(struct run *run)
 static void generation_to_backend(struct run *run)
 {
 	open_flow(run);
-	change(run, "neigh replace 172.17.0.2 " OTHER);
+	change(run, LAB_BACKEND_A, other_mac);
 	RUN_CHECK(run, !goes_to_other(run, CLIENT));
 	RUN_CHECK(run, !goes_to_other(run, CLIENT));
 	RUN_CHECK(run, !fixture__new_routes(run->fx));
@@ -83,7 +102,7 @@ static void generation_to_backend(struct run *run)
 static void generation_to_client(struct run *run)
 {
 	open_flow(run);
-	change(run, "neigh replace 172.17.0.4 " OTHER);
+	change(run, LAB_CLIENT, other_mac);
 	RUN_CHECK(run, !goes_to_other(run, BACKEND));
 	RUN_CHECK(run, !fixture__new_routes(run->fx));
 	RUN_CHECK(run, goes_to_other(run, BACKEND));
@@ -95,7 +114,7 @@ static void generation_to_client(struct run *run)
 static void second_to_backend(struct run *run)
 {
 	open_flow(run);
-	change(run, "neigh replace 172.17.0.2 " OTHER);
+	change(run, LAB_BACKEND_A, other_mac);
 	age_kept(run, run->fx->hz / 2);
 	RUN_CHECK(run, !goes_to_other(run, CLIENT));
 	age_kept(run, run->fx->hz / 2);
@@ -107,7 +126,7 @@ static void second_to_backend(struct run *run)
 static void second_to_client_after(struct run *run, enum who first)
 {
 	open_flow(run);
-	change(run, "neigh replace 172.17.0.4 " OTHER);
+	change(run, LAB_CLIENT, other_mac);
 	run__age(run, 1);
 	if (first == CLIENT)
 		goes_to_other(run, CLIENT);
@@ -138,7 +157,7 @@ static void larger_mtu(struct run *run)
 		in.payload -= IP_LEN;
 	in.payload++;
 	run__send(run, &in, LAB_NEAR, generic ? FORWARDED : DROPPED, LB_DROP_TOO_BIG);
-	change(run, "link set near mtu 3000");
+	change_mtu(run, 3000);
 	run__send(run, &in, LAB_NEAR, FORWARDED, 0);
 	if (run__is_pair(run)) {
 		out = run__from_backend(run, FLAG_ACK, 5001, 1001);
@@ -152,9 +171,10 @@ static void larger_mtu(struct run *run)
 static void no_neighbour_yet(struct run *run)
 {
 	run__say(run, CLIENT, FLAG_SYN, 1000, 0, DROPPED, LB_DROP_NO_NEIGHBOUR);
-	change(run, "neigh replace 172.17.0.98 lladdr 02:aa:ac:11:00:62 dev near nud permanent");
+	RUN_CHECK(run, !lab__ip("neigh replace 172.17.0.98 lladdr 02:aa:ac:11:00:62 "
+			      "dev near nud permanent"));
 	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
-	change(run, "neigh del 172.17.0.98 dev near");
+	RUN_CHECK(run, !lab__ip("neigh del 172.17.0.98 dev near"));
 	fixture__new_routes(run->fx);
 }
 

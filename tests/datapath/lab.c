@@ -3,12 +3,15 @@
 #define _GNU_SOURCE
 #include "lab.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 uint32_t lab_ifindex[LAB_IFACES];
@@ -28,19 +31,31 @@ static const char lab_layout[] =
 	"route add unreachable 203.0.113.2\n"
 	"route add prohibit 203.0.113.3\n";
 
+int lab__set_neighbour(uint32_t ip, const uint8_t mac[6])
+{
+	struct arpreq req = { .arp_flags = ATF_PERM | ATF_COM };
+	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(ip) };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
+	uint32_t at;
+
+	if (fd < 0)
+		return -errno;
+	memcpy(&req.arp_pa, &addr, sizeof(addr));
+	req.arp_ha.sa_family = ARPHRD_ETHER;
+	memcpy(req.arp_ha.sa_data, mac, 6);
+	strcpy(req.arp_dev, lab__way_to(ip, &at) == LAB_NEAR ? "near" : "far");
+	if (ioctl(fd, SIOCSARP, &req))
+		err = -errno;
+	close(fd);
+	return err;
+}
+
 static int add_neighbour(uint32_t ip)
 {
-	char args[128];
-	uint32_t at;
 	uint8_t mac[6];
 
 	lab__mac_of(ip, mac);
-	snprintf(
-		args, sizeof(args),
-		"neigh replace %u.%u.%u.%u lladdr %02x:%02x:%02x:%02x:%02x:%02x dev %s nud permanent",
-		ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255, mac[0], mac[1], mac[2], mac[3],
-		mac[4], mac[5], lab__way_to(ip, &at) == LAB_NEAR ? "near" : "far");
-	return lab__ip(args);
+	return lab__set_neighbour(ip, mac);
 }
 
 int lab__ip(const char *args)

@@ -43,6 +43,9 @@ extern uint32_t lab_ifindex[LAB_IFACES];
 /* -errno; -EPERM without the rights. */
 int lab__enter(void);
 
+/* A permanent neighbour entry, made at once: what is kept lives for a second. */
+int lab__set_neighbour(uint32_t ip, const uint8_t mac[6]);
+
 /* Runs `ip ARGS`. */
 int lab__ip(const char *args);
 int lab__set_forwarding(int on);
