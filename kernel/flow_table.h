@@ -130,26 +130,33 @@ __noinline int ct_part(void)
 	return 1;
 }
 
-/* ct_create() without what follows for the half that went. Not static: see there. */
-__noinline int ct_put(__u32 now)
+/* A step of ct_create(). */
+__noinline int ct_put(void)
 {
 	struct lb_scratch *scratch = scratch_get();
 
 	if (!scratch)
 		return -EBUSY;
-	scratch->gone_why = CT_GONE_NOT;
-	return CT_IS_LRU ? lru_create(scratch) : assoc_create(scratch, now);
+	return CT_IS_LRU ? lru_create(scratch) : assoc_create(scratch);
 }
 
 /*
- * Creates the half that the scratch describes (key, half), half-open. 0, -EEXIST, or -EBUSY: another
- * CPU is at work there. Two functions that aren't static, so that the verifier looks at each once, and
- * one after the other, since stacks of functions within each other add up.
+ * Creates the half that the scratch describes (key, half), half-open. 0, -EEXIST, or another error:
+ * other CPUs are at work there. Its steps aren't static, so that the verifier looks at each once, and follow
+ * each other, since the stacks of functions within each other add up.
  */
 static __always_inline int ct_create(struct lb_scratch *scratch, __u32 now)
 {
-	int err = ct_put(now);
+	int err;
+	long i;
 
+	scratch->gone_why = CT_GONE_NOT;
+	scratch->picked = 0;
+	err = ct_put();
+	for (i = 0; !CT_IS_LRU && err == -EAGAIN && i < ASSOC_PICKS; i++) {
+		assoc_pick(now);
+		err = ct_put();
+	}
 	if (scratch->gone_why)
 		ct_part();
 	return err;

@@ -158,6 +158,7 @@ struct lb_scratch {
 	__u32 pick_slot;
 	__u32 pick_ctl;
 	__u32 pick_which;
+	__u32 picked; /* assoc_create(): there is a slot to take */
 	__u32 claimed; /* snat_claim(): the reply half was made here, not found */
 	struct ct_flow gone;	/* ct_part(): a half that went, and why */
 	struct ct_key part;

@@ -13,7 +13,7 @@
 #include "ct_table.h"
 
 #define ASSOC_LOCK_TRIES  64
-#define ASSOC_CLAIM_TRIES 3
+#define ASSOC_PICKS	 3
 
 static __always_inline struct ct_set *assoc_set(__u32 set)
 {
@@ -22,6 +22,7 @@ static __always_inline struct ct_set *assoc_set(__u32 set)
 
 static __always_inline struct ct_flow *assoc_slot(struct ct_set *set, __u32 way)
 {
+	barrier_var(way); /* else it is masked elsewhere, in one word with the set: 6.1 loses that */
 	return &set->ways[way & (CT_WAYS - 1)];
 }
 
@@ -258,24 +259,27 @@ static __always_inline void assoc_pick_in(struct lb_scratch *scratch, __u32 inde
  * one idle longest. Further sets only for what established halves would have to go for: so a flood
  * costs no more than two. Not static, so that the verifier looks at it once.
  */
-__noinline int assoc_pick(__u32 home_set, __u32 way, __u32 now)
+__noinline int assoc_pick(__u32 now)
 {
 	struct lb_scratch *scratch = scratch_get();
 	__u32 index, enough = ASSOC_OVER;
+	struct ct_place home;
 	long which;
 
 	if (!scratch)
 		return 0;
+	home = assoc_home(&scratch->key);
 	scratch->pick_score = (__u64)ASSOC_NEVER << 32;
 	for (which = 0; which < CT_SETS && scratch->pick_score >> 32 > enough; which++) {
-		index = home_set;
+		index = home.set;
 		if (which) {
-			index = ct_other_set(home_set, scratch->key.ends, which,
+			index = ct_other_set(home.set, scratch->key.ends, which,
 					     lb_config.sets_bits);
 			enough = ASSOC_HALF_OPEN;
 		}
-		assoc_pick_in(scratch, index, which, way, now);
+		assoc_pick_in(scratch, index, which, home.way, now);
 	}
+	scratch->picked = 1;
 	return 1;
 }
 
@@ -369,12 +373,11 @@ static __always_inline int assoc_is_busy(struct ct_flow *home)
 	return 1;
 }
 
-/* With the home slot locked: whoever else wants to create the same key waits for it. */
-static __always_inline int assoc_claim(struct lb_scratch *scratch, struct ct_flow *home,
-				       struct ct_place at, __u32 now, struct ct_ref *ref)
+/* Is the key there, or may it be made just now? Certain only with the home slot locked. */
+static __always_inline int assoc_is_there(struct lb_scratch *scratch, struct ct_flow *home)
 {
+	struct ct_ref ref;
 	__u32 counts;
-	long i;
 
 	if (assoc_is_busy(home))
 		return -EBUSY;
@@ -382,14 +385,9 @@ static __always_inline int assoc_claim(struct lb_scratch *scratch, struct ct_flo
 	if (ct_matches(home, counts, &scratch->key))
 		return -EEXIST;
 	if (counts & (CT_NEAR_MASK | CT_AWAY_MASK) &&
-	    assoc_find_behind(&scratch->key, counts, ref))
+	    assoc_find_behind(&scratch->key, counts, &ref))
 		return -EEXIST;
-	for (i = 0; i < ASSOC_CLAIM_TRIES; i++) {
-		assoc_pick(at.set, at.way, now);
-		if (assoc_take(scratch, ref))
-			return 0;
-	}
-	return -EBUSY;
+	return 0;
 }
 
 static __always_inline int assoc_lock(struct ct_flow *home)
@@ -409,27 +407,33 @@ static __always_inline void assoc_unlock(struct ct_flow *home)
 	atomic_and(&home->ctl, ~CT_LOCK);
 }
 
-static __always_inline int assoc_create(struct lb_scratch *scratch, __u32 now)
+/*
+ * -EAGAIN: it needs a slot to be picked, or picked once more. Who puts a half anywhere but in its free
+ * home slot locks that: so whoever else wants to create the same key waits for it.
+ */
+static __always_inline int assoc_create(struct lb_scratch *scratch)
 {
 	struct ct_place at = assoc_home(&scratch->key);
 	struct ct_set *set = assoc_set(at.set);
-	__u32 slot = at.set * CT_WAYS + at.way;
+	__u32 slot = at.set * CT_WAYS + at.way, which = 0;
 	struct ct_ref ref = { .slot = slot };
 	struct ct_flow *home;
-	int err = 0, locked;
+	int err = 0, locked = 0;
 
 	if (!set)
 		return -EBUSY;
 	home = assoc_slot(set, at.way);
-	scratch->pick_which = 0;
-	locked = !assoc_claim_home(home, &ref);
-	if (locked) {
-		if (!assoc_lock(home))
+	if (!assoc_claim_home(home, &ref)) {
+		locked = scratch->picked;
+		if (locked && !assoc_lock(home))
 			return -EBUSY;
-		err = assoc_claim(scratch, home, at, now, &ref);
+		err = assoc_is_there(scratch, home);
+		if (!err && (!locked || !assoc_take(scratch, &ref)))
+			err = -EAGAIN;
+		which = scratch->pick_which;
 	}
 	if (!err)
-		assoc_fill(home, slot, &ref, scratch->pick_which, &scratch->half);
+		assoc_fill(home, slot, &ref, which, &scratch->half);
 	if (locked)
 		assoc_unlock(home);
 	return err;
