@@ -16,9 +16,7 @@
 #include <bpf/libbpf.h>
 #include <cmocka.h>
 
-#include "lb_abi.h"
-
-#include "lb.skel.h"
+#include "object.h"
 
 #define STACK_MAX   512	   /* of a chain of calls */
 #define STACK_ROUND 32	   /* each frame, before Linux 6.8 */
@@ -30,44 +28,11 @@
 #define INSN_JUMP (BPF_JMP | BPF_JA)
 #define INSN_IMM  (BPF_LD | BPF_IMM | BPF_DW) /* two slots */
 
-/* As libbpf loads it for one attach mode and one flow table. */
-struct variant {
-	const char *name;
-	bool generic;
-	enum lb_table table;
-};
-
-static const struct variant variants[] = {
-	{ "native, assoc", false, LB_TABLE_ASSOC },
-	{ "generic, assoc", true, LB_TABLE_ASSOC },
-	{ "native, lru", false, LB_TABLE_LRU },
-	{ "generic, lru", true, LB_TABLE_LRU },
-};
-
-#define VARIANTS_N (sizeof(variants) / sizeof(*variants))
-
-static struct lb_bpf *skel_load(const struct variant *variant)
+static struct lb_bpf *skel_load(const struct variant *variant, bool spin_lock)
 {
-	struct lb_bpf *skel = lb_bpf__open();
-	struct bpf_map *map;
-	struct lb_config config = {
-		.hz = 250,
-		.tick_shift = 7,
-		.factors = { 3, 5, 7, 9, 11 },
-		.sets_bits = 12,
-		.table = variant->table,
-		.generic = variant->generic,
-		.clsact_egress = variant->generic,
-	};
+	struct lb_bpf *skel;
 
-	assert_non_null(skel);
-	memcpy((void *)&skel->rodata->lb_config, &config, sizeof(config));
-	bpf_object__for_each_map(map, skel->obj) {
-		if (bpf_map__max_entries(map) <= 1 && /* chosen by attach */
-		    (map == skel->maps.lb_flow_sets || map == skel->maps.lb_flow_cold ||
-		     map == skel->maps.lb_flows || map == skel->maps.lb_half_open))
-			bpf_map__set_max_entries(map, 1 << config.sets_bits);
-	}
+	assert_int_equal(object__open(variant, spin_lock, &skel), 0);
 	assert_int_equal(lb_bpf__load(skel), 0);
 	return skel;
 }
@@ -154,6 +119,7 @@ static unsigned int count_back_edges(const struct bpf_insn *insns, int insns_n)
 	return bad;
 }
 
+/* In both objects: the one with atomics and the one with a lock. */
 static void test_loops(void **state)
 {
 	struct bpf_program *prog;
@@ -162,8 +128,8 @@ static void test_loops(void **state)
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < VARIANTS_N; i++) {
-		skel = skel_load(&variants[i]);
+	for (i = 0; i < 2 * VARIANTS_N; i++) {
+		skel = skel_load(&variants[i / 2], i % 2);
 		bpf_object__for_each_program(prog, skel->obj)
 			bad += count_back_edges(bpf_program__insns(prog),
 						bpf_program__insn_cnt(prog));
@@ -248,23 +214,27 @@ static void print_chain(struct bpf_program *prog, const struct chain *chain)
 
 /*
  * Of the programs as they are compiled: code of the other table or mode, which the verifier doesn't
- * enter, counts here too, so one load tells for all.
+ * enter, counts here too, so one load of each object tells for all.
  */
 static void test_stack(void **state)
 {
-	struct lb_bpf *skel = skel_load(&variants[0]);
 	struct bpf_program *prog;
+	struct lb_bpf *skel;
 	struct chain chain;
-	int most = 0;
+	int i, most = 0;
 
 	(void)state;
-	bpf_object__for_each_program(prog, skel->obj) {
-		chain = deepest_chain(bpf_program__insns(prog), bpf_program__insn_cnt(prog), 0);
-		print_chain(prog, &chain);
-		if (chain.bytes > most)
-			most = chain.bytes;
+	for (i = 0; i < 2; i++) {
+		skel = skel_load(&variants[0], i);
+		bpf_object__for_each_program(prog, skel->obj) {
+			chain = deepest_chain(bpf_program__insns(prog), bpf_program__insn_cnt(prog),
+					      0);
+			print_chain(prog, &chain);
+			if (chain.bytes > most)
+				most = chain.bytes;
+		}
+		lb_bpf__destroy(skel);
 	}
-	lb_bpf__destroy(skel);
 	assert_in_range(most, 0, STACK_MAX);
 }
 
@@ -279,8 +249,8 @@ static void test_effort(void **state)
 	int err;
 
 	(void)state;
-	for (i = 0; i < VARIANTS_N; i++) {
-		skel = skel_load(&variants[i]);
+	for (i = 0; i < 2 * VARIANTS_N; i++) {
+		skel = skel_load(&variants[i / 2], i % 2);
 		bpf_object__for_each_program(prog, skel->obj) {
 			memset(&info, 0, sizeof(info));
 			size = sizeof(info);
@@ -290,9 +260,9 @@ static void test_effort(void **state)
 				lb_bpf__destroy(skel);
 				skip();
 			}
-			print_message("%s, %s: the verifier processed %u instructions\n",
-				      bpf_program__name(prog), variants[i].name,
-				      info.verified_insns);
+			print_message("%s, %s%s: the verifier processed %u instructions\n",
+				      bpf_program__name(prog), variants[i / 2].name,
+				      i % 2 ? ", lock" : "", info.verified_insns);
 			assert_in_range(info.verified_insns, 0, EFFORT_MAX);
 		}
 		lb_bpf__destroy(skel);

@@ -7,12 +7,15 @@
 # VM_TIME    seconds until the guest is killed (600)
 # VM_MEMORY  of the guest (2G)
 # VM_CPUS    of the guest (2)
+# VM_FILES   a directory to be the guest's root, for other architectures than this machine's, whose
+#            files are in /host then
 # VM_QEMU    further arguments of QEMU, split at blanks; with an -accel among them, instead of ours
 # VM_PID     QEMU, while it runs
 
 VM_TIME=${VM_TIME:-600}
 VM_MEMORY=${VM_MEMORY:-2G}
 VM_CPUS=${VM_CPUS:-2}
+VM_FILES=${VM_FILES:-}
 VM_HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 VM_PID=
 
@@ -24,7 +27,11 @@ vm_initrd() {
 	local dir=$VM_CACHE/kernels/$1 root module file base order=''
 	root=$(mktemp -d) || return 1
 	mkdir -p "$root"/{bin,proc,sys,dev,modules,lower,upper,share,root}
-	cp "$(type -P busybox)" "$root/bin/busybox"
+	if [ -n "$VM_FILES" ]; then
+		cp "$VM_FILES/bin/busybox" "$root/bin/busybox"
+	else
+		cp "$(type -P busybox)" "$root/bin/busybox"
+	fi
 	cp "$VM_HERE/init" "$root/init"
 	for module in $VM_EARLY; do
 		for file in $(modprobe -d "$dir" -S "$1" --show-depends "$module" 2>/dev/null |
@@ -44,21 +51,32 @@ vm_initrd() {
 	rm -rf "$root"
 }
 
+# What differs between architectures. pauth-impdef: a hash for signed pointers that costs little.
+vm_machine() {
+	case $VM_ARCH in
+	amd64) echo qemu-system-x86_64 -M q35 -cpu max ;;
+	arm64) echo qemu-system-aarch64 -M virt -cpu max,pauth-impdef=on ;;
+	esac
+}
+
 # vm_boot RELEASE DIR COMMAND...: its output goes to this one's, its exit status is answered. DIR is
 # for the guest's log, console.log, and what the command writes to $VM_SHARE. 125: the guest died.
 vm_boot() {
-	local release=$1 dir=$2 status=0 qemu=() accel=(-accel tcg,thread=multi,tb-size=512)
+	local release=$1 dir=$2 status=0 console=ttyS0 machine qemu=() here=${VM_FILES:+/host}
+	local accel=(-accel tcg,thread=multi,tb-size=512)
 	shift 2
 	read -ra qemu <<<"${VM_QEMU:-}"
+	read -ra machine <<<"$(vm_machine)"
+	[ "$VM_ARCH" != arm64 ] || console=ttyAMA0
 	[[ " ${qemu[*]} " != *" -accel "* ]] || accel=()
 	vm_initrd "$release" "$dir/initrd" || return 125
 	mkdir -p "$dir/share"
 	rm -f "$dir/share/status"
-	printf 'cd %q\n' "$PWD" >"$dir/share/command"
+	printf 'cd %q\n' "$here$PWD" >"$dir/share/command"
 	printf 'export %s\n' "PATH=${PATH@Q}" "VM_RELEASE=$release" >>"$dir/share/command"
 	printf '%q ' "$@" >>"$dir/share/command"
-	timeout "$VM_TIME" "qemu-system-x86_64" "${accel[@]}" -cpu max -smp "$VM_CPUS" \
-		-m "$VM_MEMORY" -M q35 -nodefaults -nic none -no-reboot -display none \
+	timeout "$VM_TIME" "${machine[@]}" "${accel[@]}" -smp "$VM_CPUS" \
+		-m "$VM_MEMORY" -nodefaults -nic none -no-reboot -display none \
 		-serial "file:$dir/console.log" \
 		-device virtio-serial-pci -chardev stdio,id=out,signal=off -device virtconsole,chardev=out \
 		-fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
@@ -66,8 +84,9 @@ vm_boot() {
 		-fsdev "local,id=share,path=$dir/share,security_model=none" \
 		-device virtio-9p-pci,fsdev=share,mount_tag=share \
 		-kernel "$VM_CACHE/kernels/$release/vmlinuz" -initrd "$dir/initrd" \
-		-append "console=ttyS0 panic=-1 oops=panic nokaslr mitigations=off random.trust_cpu=on \
-nowatchdog tsc=reliable quiet modules=$VM_CACHE/kernels/$release/lib/modules guest=$VM_HERE/guest" \
+		-append "console=$console panic=-1 oops=panic nokaslr mitigations=off random.trust_cpu=on \
+nowatchdog tsc=reliable quiet modules=$VM_CACHE/kernels/$release/lib/modules \
+guest=$here$VM_HERE/guest files=$VM_FILES" \
 		"${qemu[@]}" </dev/null &
 	VM_PID=$!
 	wait "$VM_PID" || status=$?

@@ -71,9 +71,10 @@ vm_package() {
 }
 
 # vm_unpack PACKAGE RELEASE: the image and, where those are packages of their own, its parts.
-vm_unpack() {
+vm_unpack() (
 	local dir=$VM_CACHE/kernels/$2 temp exclude=() part packages
 	temp=$(mktemp -d "$VM_CACHE/unpack.XXXXXX") || return 1
+	trap 'rm -rf "$temp"' EXIT
 	for part in $VM_NOT_NEEDED; do
 		exclude+=(--exclude="*/kernel/$part")
 	done
@@ -81,7 +82,7 @@ vm_unpack() {
 		sed -n 's/^ *Depends: //p' | grep -Fx -e "linux-binary-$2" -e "linux-modules-$2") || true
 	# shellcheck disable=SC2086 # a list
 	(cd "$temp" && vm_apt apt-get download "$1" $packages >/dev/null 2>"$temp/log") ||
-		{ tail -n 1 "$temp/log"; rm -rf "$temp"; return 1; }
+		{ tail -n 1 "$temp/log"; return 1; }
 	for part in "$temp"/*.deb; do
 		dpkg-deb --fsys-tarfile "$part" | tar -x -C "$temp" "${exclude[@]}" || return 1
 	done
@@ -93,8 +94,7 @@ vm_unpack() {
 	mkdir -p "$VM_CACHE/kernels"
 	rm -rf "$dir"
 	mv "$temp/kernel" "$dir"
-	rm -rf "$temp"
-}
+)
 
 # vm_kernel VERSION: downloads it unless it is there, prints its release; else says why not.
 vm_kernel() {
