@@ -267,8 +267,8 @@ __noinline int flow_learn(int other)
 		if (seen == now) {
 			ref.flow->timeout = flow_timeout(vip, state);
 			ref.ctl = next;
-			if ((now ^ next) & CT_HALF_OPEN)
-				ct_move(key, &ref);
+			if ((now ^ next) & CT_MOVES)
+				break;
 			/* Once more if the other direction's CPU came between word and time-out;
 			 * an atomic, so that this look isn't earlier than that write. */
 			seen = atomic_or(&ref.flow->ctl, 0);
@@ -277,7 +277,10 @@ __noinline int flow_learn(int other)
 		}
 		now = seen;
 	}
-	return 0;
+	if (i == CT_CHANGE_TRIES)
+		return 0;
+	ct_move(key, &ref);
+	return 1;
 }
 
 static __always_inline enum ct_event flow_event(const struct lb_pkt *pkt)

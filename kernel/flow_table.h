@@ -58,7 +58,10 @@ static __always_inline int ct_lookup(const struct ct_key *key, struct ct_ref *re
 	return ref->flow != NULL;
 }
 
-/* Its control word says half-open now, or no more: in the LRU table it has to change maps. */
+/* Whose change ct_move() has to follow: in the LRU table half-open halves have a map of their own. */
+#define CT_MOVES (CT_IS_LRU ? CT_HALF_OPEN : 0)
+
+/* Its control word says half-open now, or no more. */
 static __always_inline void ct_move(const struct ct_key *key, struct ct_ref *ref)
 {
 	if (CT_IS_LRU)
