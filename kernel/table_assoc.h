@@ -22,7 +22,6 @@ static __always_inline struct ct_set *assoc_set(__u32 set)
 
 static __always_inline struct ct_flow *assoc_slot(struct ct_set *set, __u32 way)
 {
-	barrier_var(way); /* else it is masked elsewhere, in one word with the set: 6.1 loses that */
 	return &set->ways[way & (CT_WAYS - 1)];
 }
 
@@ -42,11 +41,14 @@ static __always_inline struct ct_place assoc_home(const struct ct_key *key)
 {
 	__u32 local = key->local;
 	struct lb_addr *addr = bpf_map_lookup_elem(&lb_local_addrs, &local);
+	struct ct_place home;
 
 	if (!addr)
 		return (struct ct_place){};
-	return ct_home(ct_hash(&key->remote, addr, key->ends, lb_config.factors),
+	home = ct_home(ct_hash(&key->remote, addr, key->ends, lb_config.factors),
 		       lb_config.sets_bits);
+	barrier_var(home.way); /* else both are masked in one word, which 6.1 loses */
+	return home;
 }
 
 /* The n ways of a set from way on. */
