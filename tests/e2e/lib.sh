@@ -8,9 +8,20 @@ BENCH=$LAB_ROOT/bench
 TABLE= # lbctl's default; set by modes such as native/lru
 declare -A MODES=() # test -> attach modes, and flow tables, that it runs in, if not only generic
 
-# full ACCEPTANCE USUAL: one of two.
+# full ACCEPTANCE USUAL [SLOW]: one of them.
 full() {
-	if [ "${E2E_FULL:-0}" = 1 ]; then echo "$1"; else echo "$2"; fi
+	if [ "${E2E_FULL:-0}" = 1 ]; then
+		echo "$1"
+	elif [ "${E2E_SLOW:-1}" != 1 ]; then
+		echo "${3:-$2}"
+	else
+		echo "$2"
+	fi
+}
+
+# slow SECONDS: a time limit, for this machine.
+slow() {
+	echo $(($1 * ${E2E_SLOW:-1}))
 }
 
 in_modes() {
@@ -108,5 +119,5 @@ in_share() {
 }
 
 fetch() {
-	lab_in client curl -sS --max-time 5 "$@"
+	lab_in client curl -sS --max-time "$(slow 5)" "$@"
 }

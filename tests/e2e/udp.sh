@@ -6,18 +6,19 @@ udp_lab() {
 	ECHO=$(lab_cc tests/e2e/echo.c)
 	lab_start b1 "$ECHO" serve 53 b1
 	lab_start b2 "$ECHO" serve 53 b2
-	lab_until 5 lab_listens b1 53
-	lab_until 5 lab_listens b2 53
+	lab_until "$(slow 5)" lab_listens b1 53
+	lab_until "$(slow 5)" lab_listens b2 53
 	lab_lbctl add-vip "$LAB_VIP:53/udp"
 	lab_lbctl add-backend "$LAB_VIP:53/udp" "$LAB_B1"
 	lab_lbctl add-backend "$LAB_VIP:53/udp" "$LAB_B2"
 }
 
 udp_flows() {
-	local out first
-	out=$(lab_in client "$ECHO" flows "$LAB_VIP" 53 1000 "$2" "$1") || fail "$1: $out"
+	local out first flows
+	flows=$(full 1000 1000 500)
+	out=$(lab_in client "$ECHO" flows "$LAB_VIP" 53 "$flows" "$2" "$1") || fail "$1: $out"
 	first=$(jq .at_first_server <<<"$out")
-	in_share "$first" $((1000 - first)) 40 60
+	in_share "$first" $((flows - first)) 40 60
 }
 
 in_both_modes udp_flows_stay generic/lru
