@@ -63,7 +63,9 @@ vm_machine() {
 # for the guest's log, console.log, and what the command writes to $VM_SHARE. 125: the guest died.
 vm_boot() {
 	local release=$1 dir=$2 status=0 console=ttyS0 machine qemu=() here=${VM_FILES:+/host}
-	local accel=(-accel tcg,thread=multi,tb-size=512)
+	# One thread: with two, QEMU sometimes lets both CPUs loop forever at an instruction that the kernel
+	# patches, which it does for each test run of an XDP program (bpf_dispatcher_xdp_func).
+	local accel=(-accel tcg,thread=single,tb-size=512)
 	shift 2
 	read -ra qemu <<<"${VM_QEMU:-}"
 	read -ra machine <<<"$(vm_machine)"
@@ -85,8 +87,8 @@ vm_boot() {
 		-device virtio-9p-pci,fsdev=share,mount_tag=share \
 		-kernel "$VM_CACHE/kernels/$release/vmlinuz" -initrd "$dir/initrd" \
 		-append "console=$console panic=-1 oops=panic nokaslr mitigations=off random.trust_cpu=on \
-nowatchdog tsc=reliable quiet modules=$VM_CACHE/kernels/$release/lib/modules \
-guest=$here$VM_HERE/guest files=$VM_FILES" \
+nowatchdog tsc=reliable sysctl.kernel.panic_on_rcu_stall=1 guest=$here$VM_HERE/guest \
+modules=$VM_CACHE/kernels/$release/lib/modules files=$VM_FILES" \
 		"${qemu[@]}" </dev/null &
 	VM_PID=$!
 	wait "$VM_PID" || status=$?

@@ -56,7 +56,7 @@ vm_lists() {
 	: >"$root/status"
 	vm_sources >"$root/etc/sources.list" || return 1
 	vm_apt apt-get update >"$root/log" 2>&1 || true
-	vm_apt apt-cache pkgnames linux-image- | grep -q . || return 1
+	vm_apt apt-cache pkgnames linux-image- | grep . >/dev/null || return 1
 	touch "$root/fresh"
 }
 
