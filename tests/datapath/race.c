@@ -144,7 +144,7 @@ static void opened_twice(struct run *run)
 {
 	struct counters before = run__counters(run), after;
 	struct duels *duels = duels_of(run, RACES);
-	int i, n, lonely = 0;
+	int i, n, expected, lonely = 0;
 
 	for (i = 0; i < RACES; i++) {
 		run__talk(run, run->svc, LAB_CLIENT, 1024 + i);
@@ -161,7 +161,9 @@ static void opened_twice(struct run *run)
 	n = half__count(run->fx, NULL);
 	if (run__is_pair(run))
 		half__each(run->fx, count_lonely, &lonely);
-	if (lonely || n != RACES * (run__is_pair(run) ? 2 : 1))
+	/* On a slow machine the first are over before the last are opened, which may want their slots. */
+	expected = RACES - (int)(after.totals.flows_expired - before.totals.flows_expired);
+	if (lonely || n != expected * (run__is_pair(run) ? 2 : 1))
 		run__fail(run, "%d halves, %d of them alone; %d packets were dropped as busy", n,
 			  lonely,
 			  (int)(after.drops[LB_DROP_FLOW_BUSY] - before.drops[LB_DROP_FLOW_BUSY]));
