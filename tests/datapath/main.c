@@ -39,6 +39,10 @@ static void test_table(void **state)
 {
 	const struct test *test = *state;
 
+	if (!strcmp(test->table->name, "race") && getenv("DATAPATH_BY_TURNS")) {
+		print_message("these CPUs are emulated by turns, so no two packets meet\n");
+		skip();
+	}
 	assert_int_equal(run__table(test->table, test->fx), 0);
 }
 
