@@ -9,6 +9,8 @@
 
 #include <linux/bpf.h>
 
+#include "maps.h"
+
 #define PACKETS 6000
 #define CLIENTS 12
 #define TALKS	(CLIENTS * EQUAL_SERVICES)
@@ -140,16 +142,38 @@ static void compare_counters(struct run *run, const struct counters *before, str
 			       b.totals.resets - other_before->totals.resets);
 }
 
-/* For a while that may end the flow, or not. */
+static void see_last(struct run *talk, struct fixture *fx, const struct ct_key *key, uint32_t at)
+{
+	struct half half;
+
+	if (!half__get(fx, key, &half))
+		return;
+	half.flow.last_seen = at;
+	if (half__put(fx, &half))
+		run__fail(talk, "the flow could not be written");
+}
+
+/*
+ * For a while that may end the flow, or not. In whole seconds and a half, since time-outs are whole
+ * seconds and the tables get a packet one after the other: nothing ends in between.
+ */
 static void age(struct run *talk, struct fixture *other)
 {
-	struct fixture *fx = talk->fx;
 	uint32_t seconds = random_below(4) ? random_below(200) : random_below(8000);
+	struct ct_key keys[2] = { run__client_key(talk), run__reply_key(talk) };
+	uint32_t hz = talk->fx->hz, now, idle;
+	struct half half;
+	int i;
 
-	run__age(talk, seconds);
-	talk->fx = other;
-	run__age(talk, seconds);
-	talk->fx = fx;
+	if (maps__now(&now))
+		run__fail(talk, "the time could not be read");
+	for (i = 0; i < 2 && !talk->failed; i++) {
+		if (!half__get(talk->fx, &keys[i], &half))
+			continue;
+		idle = (now - half.flow.last_seen) / hz + seconds;
+		see_last(talk, talk->fx, &keys[i], now - idle * hz - hz / 2);
+		see_last(talk, other, &keys[i], now - idle * hz - hz / 2);
+	}
 }
 
 static void remove_backend(struct run *run, struct fixture *other)
