@@ -59,13 +59,28 @@ vm_machine() {
 	esac
 }
 
+# vm_lacks [PROGRAM...]: why no guest can be booted here, with those programs beside; or nothing.
+vm_lacks() {
+	local qemu tool missing='' packages=vm
+	read -r qemu _ <<<"$(vm_machine)"
+	[ "$VM_ARCH" = amd64 ] || packages=$VM_ARCH
+	if [ -z "$VM_FILES" ]; then
+		[ "$(uname -m)" = x86_64 ] || { echo "guests are for x86_64, this is $(uname -m)"; return; }
+		set -- "$@" busybox
+	fi
+	for tool in "$qemu" cpio modprobe xz "$@"; do
+		type -P "$tool" >/dev/null || missing+=" $tool"
+	done
+	[ -z "$missing" ] || echo "no$missing; sudo tools/install-deps $packages"
+}
+
 # vm_boot RELEASE DIR COMMAND...: its output goes to this one's, its exit status is answered. DIR is
 # for the guest's log, console.log, and what the command writes to $VM_SHARE. 125: the guest died.
 vm_boot() {
 	local release=$1 dir=$2 status=0 console=ttyS0 machine qemu=() here=${VM_FILES:+/host}
 	# One thread: with two, QEMU sometimes lets both CPUs loop forever at an instruction that the kernel
 	# patches, which it does for each test run of an XDP program (bpf_dispatcher_xdp_func).
-	local accel=(-accel tcg,thread=single,tb-size=512)
+	local accel=(-accel "tcg,thread=single,tb-size=512")
 	shift 2
 	read -ra qemu <<<"${VM_QEMU:-}"
 	read -ra machine <<<"$(vm_machine)"
