@@ -9,17 +9,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "../slots.h"
 #include "lb.skel.h"
 
-#define AWAY_MANY (CT_AWAY_MASK / CT_AWAY_ONE) /* this many, or more */
-
-/* How many halves live elsewhere than in their home slot, by that slot. */
-struct elsewhere {
-	uint16_t near, away;
-};
-
 struct walk {
-	struct elsewhere *elsewhere;
+	struct slot_counts *elsewhere; /* by home slot */
 	const char *error;
 };
 
@@ -74,34 +68,16 @@ static int walk_slot(struct fixture *fx, const struct half *half, void *arg)
 	return walk->error != NULL;
 }
 
-static const char *check_slot(const struct ct_flow *flow, const struct elsewhere *elsewhere)
-{
-	uint32_t near = (flow->ctl & CT_NEAR_MASK) / CT_NEAR_ONE;
-	uint32_t away = (flow->ctl & CT_AWAY_MASK) / CT_AWAY_ONE;
-
-	if (flow->ctl & CT_LOCK)
-		return "a slot is locked";
-	if ((flow->ctl & CT_STATE_MASK) == CT_BUSY)
-		return "a slot is half written";
-	if ((flow->ctl & CT_STATE_MASK) != CT_LIVE && (flow->ctl & CT_STATE_MASK) != CT_FREE)
-		return "a slot has no state";
-	if (near != elsewhere->near)
-		return "a slot's count of halves in its set is wrong";
-	if (away != elsewhere->away && away != AWAY_MANY)
-		return "a slot's count of halves in other sets is wrong";
-	return NULL;
-}
-
 static const char *check_assoc(struct fixture *fx)
 {
 	uint32_t slots = CT_WAYS << fx->sets_bits, slot;
-	struct walk walk = { calloc(slots, sizeof(struct elsewhere)), NULL };
+	struct walk walk = { calloc(slots, sizeof(struct slot_counts)), NULL };
 
 	if (!walk.elsewhere)
 		return "no memory";
 	half__each(fx, walk_slot, &walk);
 	for (slot = 0; slot < slots && !walk.error; slot++)
-		walk.error = check_slot(slot_at(fx, slot), &walk.elsewhere[slot]);
+		walk.error = slot_error(slot_at(fx, slot)->ctl, &walk.elsewhere[slot]);
 	free(walk.elsewhere);
 	return walk.error;
 }

@@ -10,6 +10,7 @@
 #include <linux/bpf.h>
 
 #include "maps.h"
+#include "random.h"
 
 #define PACKETS 6000
 #define CLIENTS 12
@@ -24,10 +25,7 @@ static uint32_t random_state;
 
 static uint32_t random_below(uint32_t n)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 17;
-	random_state ^= random_state << 5;
-	return random_state % n;
+	return random__below(&random_state, n);
 }
 
 static void vary(struct run *run, struct frame *frame)

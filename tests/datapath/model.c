@@ -5,6 +5,8 @@
  */
 #include "tables.h"
 
+#include "random.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -33,10 +35,7 @@ static uint32_t random_state;
 
 static uint32_t random_below(uint32_t n)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 17;
-	random_state ^= random_state << 5;
-	return random_state % n;
+	return random__below(&random_state, n);
 }
 
 static void vary(struct frame *frame)

@@ -13,6 +13,7 @@
 
 #include <linux/bpf.h>
 
+#include "random.h"
 #include "tables.h"
 
 #define CLIENTS 48
@@ -44,10 +45,7 @@ struct storm {
 
 static uint32_t random_below(struct racer *racer, uint32_t n)
 {
-	racer->random ^= racer->random << 13;
-	racer->random ^= racer->random >> 17;
-	racer->random ^= racer->random << 5;
-	return racer->random % n;
+	return random__below(&racer->random, n);
 }
 
 /* Address and port of a client go together, so that a mixture of two shows. */

@@ -110,6 +110,22 @@ open_connections() {
 	lab_in "$1" ss -Htn state established "sport = :80" | wc -l
 }
 
+# By its name, which its page is.
+a_backend_answers() {
+	local name
+	name=$(fetch "http://$LAB_VIP/")
+	[[ $name == b[12] ]] || fail "curl got $name"
+}
+
+# there_and_back MIB: a file of this size, down from a backend and up to one.
+there_and_back() {
+	lab_file big $(($1 << 20))
+	fetch --max-time 60 -o "$LAB_DIR/down" "http://$LAB_VIP/big"
+	cmp "$LAB_DIR/down" "$LAB_DIR/www/big"
+	fetch --max-time 60 -T "$LAB_DIR/www/big" "http://$LAB_VIP/up/1"
+	cmp "$LAB_DIR"/b?/up/1 "$LAB_DIR/www/big"
+}
+
 # in_share A B LOW HIGH: A lies between LOW and HIGH per cent of A + B.
 in_share() {
 	local all=$(($1 + $2))

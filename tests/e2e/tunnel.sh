@@ -50,11 +50,9 @@ tunnel_has() {
 
 in_both_modes tunnel_tcp
 test_tunnel_tcp() {
-	local name
 	tunnel_lab
 	tunnel_up
-	name=$(fetch "http://$LAB_VIP/")
-	[[ $name == b[12] ]] || fail "curl got $name"
+	a_backend_answers
 	tunnel_has fin 1
 	wrk_start wrk 3
 	sleep 1.5
@@ -63,11 +61,7 @@ test_tunnel_tcp() {
 	wrk_end "$LAB_PID" wrk
 	wrk_start short 3 -H 'Connection: close'
 	wrk_end "$LAB_PID" short
-	lab_file big $((20 << 20))
-	fetch --max-time 20 -o "$LAB_DIR/down" "http://$LAB_VIP/big"
-	cmp "$LAB_DIR/down" "$LAB_DIR/www/big"
-	fetch --max-time 20 -T "$LAB_DIR/www/big" "http://$LAB_VIP/up/1"
-	cmp "$LAB_DIR"/b?/up/1 "$LAB_DIR/www/big"
+	there_and_back 20
 	check "$(json show drops)" 'map(.packets) | add == 0'
 }
 

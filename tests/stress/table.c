@@ -10,21 +10,15 @@
 
 #include <bpf/bpf.h>
 
-#include "ct_slot.h"
+#include "../slots.h"
 #include "ct_state.h"
-
-#define AWAY_MANY (CT_AWAY_MASK / CT_AWAY_ONE) /* this many, or more */
-
-struct place_counts {
-	uint16_t near, away;
-};
 
 struct table {
 	struct table_hash hash;
 	struct ct_set *sets;
 	struct lb_backend *backends;
 	struct lb_addr *locals;
-	struct place_counts *counts; /* of halves elsewhere, by home slot */
+	struct slot_counts *counts; /* of halves elsewhere, by home slot */
 };
 
 static void *map_of(const char *pin, size_t size)
@@ -179,24 +173,6 @@ static const char *check_half(struct table *table, uint32_t slot, bool strict)
 	return strict ? check_peer(table, flow) : NULL;
 }
 
-static const char *check_slot(const struct table *table, uint32_t slot)
-{
-	const struct place_counts *counts = &table->counts[slot];
-	uint32_t ctl = slot_at(table, slot)->ctl;
-	uint32_t near = (ctl & CT_NEAR_MASK) / CT_NEAR_ONE;
-	uint32_t away = (ctl & CT_AWAY_MASK) / CT_AWAY_ONE;
-
-	if (ctl & CT_LOCK)
-		return "a slot is locked";
-	if ((ctl & CT_STATE_MASK) != CT_LIVE && (ctl & CT_STATE_MASK) != CT_FREE)
-		return "a slot is half written";
-	if (near != counts->near)
-		return "a slot's count of halves in its set is wrong";
-	if (away != counts->away && away != AWAY_MANY)
-		return "a slot's count of halves in other sets is wrong";
-	return NULL;
-}
-
 static const char *check_assoc(struct table *table, bool strict, uint64_t *ret_flows)
 {
 	uint32_t slots = CT_WAYS << table->hash.sets_bits, slot;
@@ -211,7 +187,7 @@ static const char *check_assoc(struct table *table, bool strict, uint64_t *ret_f
 		error = check_half(table, slot, strict);
 	}
 	for (slot = 0; slot < slots && !error; slot++)
-		error = check_slot(table, slot);
+		error = slot_error(slot_at(table, slot)->ctl, &table->counts[slot]);
 	return error;
 }
 
