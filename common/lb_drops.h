@@ -44,7 +44,10 @@
 	  "the next hop's MAC is unknown: is it up? lbctl attach IFACE asks for it again")         \
 	X(CHECKSUM, "checksum",                                                                    \
 	  "a packet too long to complete its checksum in native mode: attach with --mode generic") \
-	X(OUTPUT, "output", "the packet could not be prepared for sending: report this as a bug")
+	X(OUTPUT, "output", "the packet could not be prepared for sending: report this as a bug")    \
+	X(EXTENSIONS, "extensions",                                                                \
+	  "more IPv6 extension headers than are looked behind (8, or 200 bytes of them): look at "  \
+	  "the sender")
 
 enum lb_drop {
 #define LB_DROP_ENUM(name, text, help) LB_DROP_##name,

@@ -150,9 +150,15 @@ __noinline int nexthop_ask(struct xdp_md *ctx, __u32 fib_generation)
 		pkt->outer_sum = nexthop_outer_sum(pkt);
 	}
 	fib.ifindex = LB_FIB_IFINDEX;
-	fib.tos = pkt->tos;
-	fib.ipv4_src = pkt->to.src.w[3];
-	fib.ipv4_dst = pkt->to.dst.w[3];
+	if (pkt->family == AF_INET) {
+		fib.tos = pkt->tos;
+		fib.ipv4_src = pkt->to.src.w[3];
+		fib.ipv4_dst = pkt->to.dst.w[3];
+	} else {
+		fib.flowinfo = bpf_htonl((__u32)pkt->tos << 20);
+		__builtin_memcpy(fib.ipv6_src, &pkt->to.src, sizeof(fib.ipv6_src));
+		__builtin_memcpy(fib.ipv6_dst, &pkt->to.dst, sizeof(fib.ipv6_dst));
+	}
 	/* A generic program sees GSO frames, longer than any MTU, that are cut up later. */
 	if (!lb_config.generic)
 		fib.tot_len = pkt->l3_len + lb_overhead(pkt->method);

@@ -32,19 +32,27 @@ static __always_inline int open_from_backend(const struct lb_pkt *pkt)
 /* Has the host a socket of its own for this packet? A connection bound to one of our ports has. */
 static __always_inline int open_host_wants(struct xdp_md *ctx, const struct lb_pkt *pkt)
 {
-	struct bpf_sock_tuple tuple = {
-		.ipv4.saddr = pkt->tuple.src.w[3],
-		.ipv4.daddr = pkt->tuple.dst.w[3],
-		.ipv4.sport = pkt->tuple.sport,
-		.ipv4.dport = pkt->tuple.dport,
-	};
+	struct bpf_sock_tuple tuple = {};
+	__u32 size = sizeof(tuple.ipv6);
 	struct bpf_sock *sk;
 	int wants;
 
+	if (pkt->family == AF_INET) {
+		size = sizeof(tuple.ipv4);
+		tuple.ipv4.saddr = pkt->tuple.src.w[3];
+		tuple.ipv4.daddr = pkt->tuple.dst.w[3];
+		tuple.ipv4.sport = pkt->tuple.sport;
+		tuple.ipv4.dport = pkt->tuple.dport;
+	} else {
+		__builtin_memcpy(tuple.ipv6.saddr, &pkt->tuple.src, sizeof(pkt->tuple.src));
+		__builtin_memcpy(tuple.ipv6.daddr, &pkt->tuple.dst, sizeof(pkt->tuple.dst));
+		tuple.ipv6.sport = pkt->tuple.sport;
+		tuple.ipv6.dport = pkt->tuple.dport;
+	}
 	if (pkt->ip_proto == IPPROTO_TCP)
-		sk = bpf_sk_lookup_tcp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+		sk = bpf_sk_lookup_tcp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	else
-		sk = bpf_sk_lookup_udp(ctx, &tuple, sizeof(tuple.ipv4), BPF_F_CURRENT_NETNS, 0);
+		sk = bpf_sk_lookup_udp(ctx, &tuple, size, BPF_F_CURRENT_NETNS, 0);
 	if (!sk)
 		return 0;
 	wants = sk->state != BPF_TCP_LISTEN || (pkt->tcp_flags & LB_TCP_SYN);

@@ -6,32 +6,121 @@
 #ifndef LB_PARSE_H
 #define LB_PARSE_H
 
+#include "maps.h"
 #include "pkt.h"
 
-#ifndef AF_INET
-#define AF_INET 2 /* <sys/socket.h> doesn't compile for BPF */
-#endif
+#define PARSE_EXTENSIONS 8
 
-/* Answers LB_PASS for all that can't be a unicast IPv4 packet. */
+/* A mapped IPv4 address on the wire would be taken for that IPv4 address. */
+static __always_inline enum lb_verdict parse_addrs6(const struct xdp_md *ctx, struct lb_pkt *pkt)
+{
+	struct ipv6hdr *ip = pkt_data(ctx) + sizeof(struct ethhdr);
+
+	if ((void *)(ip + 1) > pkt_end(ctx) || ip->version != 6)
+		return LB_PASS;
+	pkt->family = AF_INET6;
+	addr_from_v6(&pkt->tuple.src, ip->saddr.in6_u.u6_addr32);
+	addr_from_v6(&pkt->tuple.dst, ip->daddr.in6_u.u6_addr32);
+	return addr_is_v4(&pkt->tuple.src) || addr_is_v4(&pkt->tuple.dst) ? LB_PASS : LB_NEXT;
+}
+
+/* Answers LB_PASS for all that can't be a unicast IP packet. */
 static __always_inline enum lb_verdict parse_addrs(const struct xdp_md *ctx, struct lb_pkt *pkt)
 {
 	struct ethhdr *eth = pkt_data(ctx);
 	struct iphdr *ip = (void *)(eth + 1);
+	__be16 type;
 
-	if ((void *)(ip + 1) > pkt_end(ctx))
+	if ((void *)(ip + 1) > pkt_end(ctx) || (eth->h_dest[0] & 1))
 		return LB_PASS;
-	/* Not by name: the struct is packed, so that would be read byte by byte. */
-	if (*((__be16 *)ip - 1) != bpf_htons(ETH_P_IP) || ip->version != 4 || (eth->h_dest[0] & 1))
+	pkt->l3_off = sizeof(*eth);
+	type = *((__be16 *)ip - 1); /* not by name: the struct is packed, so byte by byte */
+	if (type == bpf_htons(ETH_P_IPV6))
+		return parse_addrs6(ctx, pkt);
+	if (type != bpf_htons(ETH_P_IP) || ip->version != 4)
 		return LB_PASS;
 	pkt->family = AF_INET;
-	pkt->l3_off = sizeof(*eth);
 	addr_from_v4(&pkt->tuple.src, ip->saddr);
 	addr_from_v4(&pkt->tuple.dst, ip->daddr);
 	return LB_NEXT;
 }
 
+/*
+ * Extension headers (RFC 8200, section 4) down to the transport's or that of a later fragment, whose
+ * bytes are in the middle of something. A packet on a way that isn't over (4.4) is the host's, and so
+ * is one under an authentication header, which a rewritten packet would break: that is a protocol
+ * like others. Not static, so that the verifier looks at it once.
+ */
+__noinline int parse_extensions(struct xdp_md *ctx)
+{
+	struct lb_scratch *scratch = scratch_get();
+	struct lb_pkt *pkt;
+	__u32 offset;
+	__u16 frag;
+	__u8 *next;
+	long i;
+
+	if (!scratch)
+		return LB_PASS;
+	pkt = &scratch->pkt;
+	for (i = 0; i <= PARSE_EXTENSIONS; i++) {
+		switch (pkt->ip_proto) {
+		case IPPROTO_HOPOPTS:
+		case IPPROTO_ROUTING:
+		case IPPROTO_DSTOPTS:
+		case IPPROTO_FRAGMENT:
+			break;
+		default:
+			return LB_NEXT;
+		}
+		next = pkt_l4(ctx, pkt);
+		if ((void *)(next + 8) > pkt_end(ctx))
+			return lb_drop(LB_DROP_MALFORMED);
+		offset = pkt->l4_off + 8;
+		if (pkt->ip_proto == IPPROTO_FRAGMENT) {
+			frag = (__u16)next[2] << 8 | next[3];
+			pkt->frag = frag >> 3 | (frag & 1 ? LB_IP_MF : 0);
+		} else {
+			offset += next[1] * 8;
+			if (pkt->ip_proto == IPPROTO_ROUTING && next[3])
+				return LB_PASS;
+		}
+		pkt->ip_proto = next[0];
+		if (offset > PKT_L4_OFF_MAX || offset - pkt->l3_off > pkt->l3_len)
+			break;
+		pkt->l4_off = offset;
+		if (pkt->frag & LB_IP_OFFSET)
+			return LB_NEXT;
+	}
+	return lb_drop(LB_DROP_EXTENSIONS);
+}
+
+/* RFC 8200, section 3: payload length, hop limit, traffic class. */
+static __always_inline enum lb_verdict parse_ip6(struct xdp_md *ctx, struct lb_pkt *pkt)
+{
+	struct ipv6hdr *ip = pkt_data(ctx) + sizeof(struct ethhdr);
+	__u32 frame_len;
+
+	if ((void *)(ip + 1) > pkt_end(ctx))
+		return lb_drop(LB_DROP_MALFORMED);
+	frame_len = (__u32)(pkt_end(ctx) - (void *)ip);
+	pkt->l3_len = bpf_ntohs(ip->payload_len) + sizeof(*ip);
+	if (lb_config.generic && !ip->payload_len && frame_len > 0xffff)
+		pkt->l3_len = frame_len; /* BIG TCP: longer than the field can say */
+	if (pkt->l3_len > frame_len)
+		return lb_drop(LB_DROP_MALFORMED);
+	pkt->l4_off = pkt->l3_off + sizeof(*ip);
+	pkt->ip_proto = ip->nexthdr;
+	pkt->ttl = ip->hop_limit;
+	pkt->tos = bpf_ntohs(*(__be16 *)ip) >> 4;
+	pkt->frag = 0;
+	return likely(pkt->ip_proto == IPPROTO_TCP || pkt->ip_proto == IPPROTO_UDP) ?
+		       LB_NEXT :
+		       parse_extensions(ctx);
+}
+
 /* RFC 791, 3.1: header length, total length, time to live, fragment fields. */
-static __always_inline enum lb_verdict parse_ip(const struct xdp_md *ctx, struct lb_pkt *pkt)
+static __always_inline enum lb_verdict parse_ip4(const struct xdp_md *ctx, struct lb_pkt *pkt)
 {
 	struct iphdr *ip = pkt_data(ctx) + sizeof(struct ethhdr);
 	__u32 frame_len, header_len;
@@ -51,6 +140,11 @@ static __always_inline enum lb_verdict parse_ip(const struct xdp_md *ctx, struct
 	pkt->tos = ip->tos;
 	pkt->frag = bpf_ntohs(ip->frag_off) & (LB_IP_MF | LB_IP_OFFSET);
 	return LB_NEXT;
+}
+
+static __always_inline enum lb_verdict parse_ip(struct xdp_md *ctx, struct lb_pkt *pkt)
+{
+	return pkt->family == AF_INET ? parse_ip4(ctx, pkt) : parse_ip6(ctx, pkt);
 }
 
 static __always_inline enum lb_verdict parse_tcp(const struct xdp_md *ctx, struct lb_pkt *pkt,

@@ -7,6 +7,7 @@
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 
@@ -23,6 +24,11 @@
 
 #ifndef LB_INGRESS /* test runs of old kernels can't say it */
 #define LB_INGRESS(ctx) ((ctx)->ingress_ifindex)
+#endif
+
+#ifndef AF_INET /* <sys/socket.h> doesn't compile for BPF */
+#define AF_INET	 2
+#define AF_INET6 10
 #endif
 
 #define LB_IP_DF     0x4000 /* RFC 791, 3.1: don't fragment, more fragments */
@@ -87,7 +93,7 @@ struct lb_pkt {
 	__u16 vip;   /* id, when has_vip */
 	__u16 frag;  /* host order: LB_IP_MF and offset */
 	__u8 l3_off;
-	__u8 family; /* AF_INET */
+	__u8 family; /* AF_INET or AF_INET6 */
 	__u8 ip_proto;
 	__u8 ttl;
 	__u8 tos;
@@ -143,6 +149,23 @@ static __always_inline void addr_from_v4(struct lb_addr *addr, __be32 v4)
 #else
 	addr->q[1] = (__u64)LB_V4_PREFIX << 32 | v4;
 #endif
+}
+
+/* v6: four words, as they lie in the packet. */
+static __always_inline void addr_from_v6(struct lb_addr *addr, const __be32 *v6)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	addr->q[0] = (__u64)v6[1] << 32 | v6[0];
+	addr->q[1] = (__u64)v6[3] << 32 | v6[2];
+#else
+	addr->q[0] = (__u64)v6[0] << 32 | v6[1];
+	addr->q[1] = (__u64)v6[2] << 32 | v6[3];
+#endif
+}
+
+static __always_inline int addr_is_v4(const struct lb_addr *addr)
+{
+	return !addr->q[0] && addr->w[2] == bpf_htonl(LB_V4_PREFIX);
 }
 
 /* ct_key.ends in one piece, for the same reason. ports: source and destination as in the packet. */

@@ -11,7 +11,18 @@
 
 #define RESET_TTL 64
 
-static __always_inline void reset_ip(struct iphdr *ip, const struct lb_pkt *pkt)
+static __always_inline void reset_ip6(struct ipv6hdr *ip, const struct lb_pkt *pkt)
+{
+	__builtin_memset(ip, 0, sizeof(*ip));
+	ip->version = 6;
+	ip->payload_len = bpf_htons(sizeof(struct tcphdr));
+	ip->nexthdr = IPPROTO_TCP;
+	ip->hop_limit = RESET_TTL;
+	__builtin_memcpy(&ip->saddr, &pkt->tuple.dst, sizeof(ip->saddr));
+	__builtin_memcpy(&ip->daddr, &pkt->tuple.src, sizeof(ip->daddr));
+}
+
+static __always_inline void reset_ip4(struct iphdr *ip, const struct lb_pkt *pkt)
 {
 	__u64 sum = 0;
 	int i;
@@ -33,9 +44,9 @@ static __always_inline void reset_ip(struct iphdr *ip, const struct lb_pkt *pkt)
 
 static __always_inline void reset_tcp(struct tcphdr *tcp, const struct lb_pkt *pkt, int partial)
 {
-	__u64 sum = csum_addr(&pkt->tuple.src, 1) + csum_addr(&pkt->tuple.dst, 1) +
+	int i, v4 = pkt->family == AF_INET;
+	__u64 sum = csum_addr(&pkt->tuple.src, v4) + csum_addr(&pkt->tuple.dst, v4) +
 		    bpf_htons(IPPROTO_TCP) + bpf_htons(sizeof(*tcp));
-	int i;
 
 	__builtin_memset(tcp, 0, sizeof(*tcp));
 	tcp->source = pkt->tuple.dport;
@@ -53,22 +64,26 @@ static __always_inline void reset_tcp(struct tcphdr *tcp, const struct lb_pkt *p
 }
 
 /*
- * Only for packets with an ACK, whose number is the RST's sequence number. The options of the IP
- * header go: the TCP header moves down, which a partial checksum's skb could not follow, so such a
- * packet is dropped.
+ * Only for packets with an ACK, whose number is the RST's sequence number. IPv4's options and IPv6's
+ * extension headers go: the TCP header moves down, which a partial checksum's skb could not follow, so
+ * such a packet is dropped.
  */
 __noinline int reset_client(struct xdp_md *ctx)
 {
-	__u32 len = sizeof(struct ethhdr) + sizeof(struct iphdr) + sizeof(struct tcphdr);
-	struct lb_scratch *scratch = scratch_get();
+	__u64 frame_len = ctx->data_end - ctx->data;
+	struct lb_scratch *scratch;
 	struct lb_totals *totals = count_totals();
 	struct lb_iface_stats *iface;
-	int partial;
 	const struct lb_pkt *pkt;
 	struct ethhdr *eth;
+	__u32 ip_len, len;
+	int partial;
+	void *ip;
 	__u8 mac[ETH_ALEN];
 	__be16 *field;
 
+	barrier_var(frame_len); /* else half a pointer is kept for later */
+	scratch = scratch_get();
 	if (!scratch)
 		return lb_drop(LB_DROP_OUTPUT);
 	pkt = &scratch->pkt;
@@ -78,18 +93,28 @@ __noinline int reset_client(struct xdp_md *ctx)
 	iface = count_iface(ctx);
 	partial = lb_config.generic && csum_is_pseudo(pkt, *field) &&
 		  csum_is_partial(ctx, pkt, iface && iface->partial);
-	if (partial && pkt->l4_off != sizeof(*eth) + sizeof(struct iphdr))
+	ip_len = pkt->family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	len = sizeof(*eth) + ip_len + sizeof(struct tcphdr);
+	if (partial && pkt->l4_off != sizeof(*eth) + ip_len)
 		return lb_drop(LB_DROP_TCP_FLAGS);
-	if (bpf_xdp_adjust_tail(ctx, (int)len - (int)(ctx->data_end - ctx->data)))
+	if (bpf_xdp_adjust_tail(ctx, (int)(len - frame_len)))
 		return lb_drop(LB_DROP_OUTPUT);
 	eth = pkt_data(ctx);
-	if ((void *)eth + len > pkt_end(ctx))
+	ip = eth + 1;
+	if (ip + sizeof(struct iphdr) + sizeof(struct tcphdr) > pkt_end(ctx))
 		return lb_drop(LB_DROP_OUTPUT);
 	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
 	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
-	reset_ip((void *)(eth + 1), pkt);
-	reset_tcp((void *)(eth + 1) + sizeof(struct iphdr), pkt, partial);
+	if (pkt->family == AF_INET) {
+		reset_ip4(ip, pkt);
+		reset_tcp(ip + sizeof(struct iphdr), pkt, partial);
+	} else if (ip + sizeof(struct ipv6hdr) + sizeof(struct tcphdr) > pkt_end(ctx)) {
+		return lb_drop(LB_DROP_OUTPUT);
+	} else {
+		reset_ip6(ip, pkt);
+		reset_tcp(ip + sizeof(struct ipv6hdr), pkt, partial);
+	}
 	if (totals)
 		totals->resets++;
 	return LB_TX;

@@ -176,25 +176,44 @@ static __always_inline void rewrite_macs(struct ethhdr *eth, const struct lb_nex
 	to[2] = from[2];
 }
 
+static __always_inline void rewrite_ip4(struct iphdr *ip, const struct lb_tuple *to,
+					__u64 addrs_delta)
+{
+	__be16 ttl_word = *(__be16 *)&ip->ttl;
+
+	ip->check = ~csum_fold((__u16)~ip->check + addrs_delta +
+			       csum_replace16(ttl_word, ttl_word - bpf_htons(0x100)));
+	ip->ttl--;
+	ip->saddr = to->src.w[3];
+	ip->daddr = to->dst.w[3];
+}
+
+static __always_inline void rewrite_ip6(struct ipv6hdr *ip, const struct lb_tuple *to)
+{
+	ip->hop_limit--;
+	__builtin_memcpy(&ip->saddr, &to->src, sizeof(to->src));
+	__builtin_memcpy(&ip->daddr, &to->dst, sizeof(to->dst));
+}
+
 /* Writes addresses and ports; the transport checksum comes apart. addrs_delta: what they add. */
 static __always_inline enum lb_verdict rewrite_headers(const struct xdp_md *ctx,
 						       const struct lb_pkt *pkt, __u64 addrs_delta)
 {
 	struct ethhdr *eth = pkt_data(ctx);
-	struct iphdr *ip = (void *)(eth + 1);
+	void *ip = eth + 1;
 	__be32 *ports = pkt_l4(ctx, pkt);
-	__be16 ttl_word;
 
-	if ((void *)(ip + 1) > pkt_end(ctx) || (void *)(ports + 1) > pkt_end(ctx))
+	if (ip + sizeof(struct iphdr) > pkt_end(ctx) || (void *)(ports + 1) > pkt_end(ctx))
 		return lb_drop(LB_DROP_OUTPUT);
 	rewrite_macs(eth, &pkt->nexthop);
-	ttl_word = *(__be16 *)&ip->ttl;
-	ip->check = ~csum_fold((__u16)~ip->check + addrs_delta +
-			       csum_replace16(ttl_word, ttl_word - bpf_htons(0x100)));
-	ip->ttl--;
-	ip->saddr = pkt->to.src.w[3];
-	ip->daddr = pkt->to.dst.w[3];
 	*ports = pkt->to.ports;
+	if (likely(pkt->family == AF_INET)) {
+		rewrite_ip4(ip, &pkt->to, addrs_delta);
+		return LB_NEXT;
+	}
+	if (ip + sizeof(struct ipv6hdr) > pkt_end(ctx))
+		return lb_drop(LB_DROP_OUTPUT);
+	rewrite_ip6(ip, &pkt->to);
 	return LB_NEXT;
 }
 

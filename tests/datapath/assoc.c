@@ -432,4 +432,4 @@ static const struct scenario scenarios[] = {
 	{ "a locked slot", .body = locked, .tiny = true, .once = true },
 };
 
-TABLE(assoc, scenarios);
+TABLE_V4(assoc, scenarios);

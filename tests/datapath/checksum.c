@@ -25,12 +25,12 @@ static void open_flow(struct run *run)
 
 static void short_lengths(struct run *run)
 {
-	uint16_t len;
+	uint16_t len, max = frame_v6 ? 1440 : 1460;
 
 	open_flow(run);
 	for (len = 0; len <= 300; len++)
 		send_both_ways(run, len);
-	for (len = 1440; len <= 1460; len++)
+	for (len = max - 20; len <= max; len++)
 		send_both_ways(run, len);
 }
 

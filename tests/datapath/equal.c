@@ -253,4 +253,4 @@ static const struct scenario scenarios[] = {
 	{ "random packets", .body = same_in_both },
 };
 
-TABLE(equal, scenarios);
+TABLE_V4(equal, scenarios);

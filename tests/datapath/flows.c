@@ -203,6 +203,7 @@ static void counted(struct run *run)
 	uint32_t index;
 	uint64_t drops_before = fixture__vip_drops(run->fx, run->svc);
 	struct lb_count count_before[2], count;
+	uint64_t ip_len = frame_v6 ? IP6_LEN : IP_LEN;
 	struct frame frame;
 	struct half half;
 	int n;
@@ -227,12 +228,12 @@ static void counted(struct run *run)
 	index = fixture__backend_index(run->svc, run->backend_n);
 	count = fixture__backend_count(run->fx, index);
 	RUN_CHECK(run, count.packets - count_before[run->backend_n].packets == 5);
-	RUN_CHECK(run, count.bytes - count_before[run->backend_n].bytes == 260);
+	RUN_CHECK(run, count.bytes - count_before[run->backend_n].bytes == 160 + 5 * ip_len);
 	RUN_CHECK(run, fixture__vip_drops(run->fx, run->svc) - drops_before == 1);
 	half = run__half(run, CLIENT);
-	RUN_CHECK(run, ct_packets(&half.flow) == 3 && half.flow.bytes == 130);
+	RUN_CHECK(run, ct_packets(&half.flow) == 3 && half.flow.bytes == 70 + 3 * ip_len);
 	half = run__half(run, BACKEND);
-	RUN_CHECK(run, ct_packets(&half.flow) == 2 && half.flow.bytes == 130);
+	RUN_CHECK(run, ct_packets(&half.flow) == 2 && half.flow.bytes == 90 + 2 * ip_len);
 }
 
 static const struct scenario scenarios[] = {

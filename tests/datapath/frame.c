@@ -4,6 +4,12 @@
 
 #include <string.h>
 
+#define HOP_BY_HOP 0
+#define ROUTING	   43
+#define FRAGMENT   44
+
+bool frame_v6;
+
 static void put16(uint8_t *at, uint16_t value)
 {
 	at[0] = value >> 8;
@@ -19,7 +25,8 @@ static void put32(uint8_t *at, uint32_t value)
 struct frame frame__make(uint8_t proto, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport)
 {
 	return (struct frame){
-		.eth_type = 0x0800,
+		.eth_type = frame_v6 ? 0x86dd : 0x0800,
+		.v6 = frame_v6,
 		.src = src,
 		.dst = dst,
 		.sport = sport,
@@ -27,11 +34,11 @@ struct frame frame__make(uint8_t proto, uint32_t src, uint16_t sport, uint32_t d
 		.proto = proto,
 		.ttl = 64,
 		.id = 0x1234,
-		.frag = 0x4000,
+		.frag = frame_v6 ? 0 : 0x4000,
 		.window = 502,
 		.seed = 1,
 		.word = -1,
-		.version = 4,
+		.version = frame_v6 ? 6 : 4,
 		.ihl = -1,
 		.doff = -1,
 		.tot_len = -1,
@@ -70,15 +77,66 @@ size_t frame__l4_len(const struct frame *frame)
 	return l4_header_len(frame) + frame->payload;
 }
 
+static size_t extensions_n(const struct frame *frame)
+{
+	size_t n = frame->hop_by_hop;
+
+	while (n < EXTENSIONS && frame->extensions[n])
+		n++;
+	return n;
+}
+
+static size_t extension_len(const struct frame *frame)
+{
+	return frame->extension_len ? frame->extension_len : 8;
+}
+
+size_t frame__ip_len(const struct frame *frame)
+{
+	if (frame->v6)
+		return IP6_LEN + extensions_n(frame) * extension_len(frame);
+	return IP_LEN + frame->ip_options;
+}
+
+static uint32_t get32(const uint8_t *at)
+{
+	return (uint32_t)at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3];
+}
+
+uint32_t frame__src(const uint8_t *ip)
+{
+	return get32(ip + (ip[0] >> 4 == 6 ? 20 : 12));
+}
+
+uint32_t frame__dst(const uint8_t *ip)
+{
+	return get32(ip + (ip[0] >> 4 == 6 ? 36 : 16));
+}
+
+static void put_v6(uint8_t *at, uint32_t number)
+{
+	memset(at, 0, 12);
+	put32(at, 0x20010db8);
+	put32(at + 12, number);
+}
+
+/* RFC 9293, 3.1, and RFC 8200, 8.1. */
 static uint16_t pseudo_sum(const struct frame *frame)
 {
-	uint8_t header[12];
+	uint8_t header[40] = {};
 
+	if (frame->v6) {
+		put_v6(header, frame->src);
+		put_v6(header + 16, frame->dst);
+		put32(header + 32, frame__l4_len(frame));
+		put32(header + 36, frame->proto);
+		return frame__sum(header, sizeof(header), 0);
+	}
 	put32(header, frame->src);
 	put32(header + 4, frame->dst);
 	put16(header + 8, frame->proto);
 	put16(header + 10, frame__l4_len(frame));
-	return frame__sum(header, sizeof(header), 0);
+	return frame__sum(header, 12, 0);
 }
 
 static void build_payload(const struct frame *frame, uint8_t *at)
@@ -136,6 +194,39 @@ static void build_l4(const struct frame *frame, uint8_t *l4)
 	build_csum(frame, l4, l4 + 16);
 }
 
+/* Options are padding; the fragment header says what frame->frag does, as IPv4 would. */
+static void build_extensions(const struct frame *frame, uint8_t *at)
+{
+	size_t i, n = extensions_n(frame), len = extension_len(frame);
+
+	for (i = 0; i < n; i++, at += len) {
+		memset(at, 0, len);
+		at[0] = i + 1 < n ? frame->extensions[i + 1] : frame->proto;
+		if (frame->extensions[i] == FRAGMENT) {
+			put16(at + 2, frame->frag << 3 | (frame->frag & 0x2000 ? 1 : 0));
+			put32(at + 4, frame->id);
+			continue;
+		}
+		at[1] = len / 8 - 1;
+		if (frame->extensions[i] != ROUTING) {
+			at[2] = 1; /* PadN */
+			at[3] = len - 4;
+		}
+	}
+}
+
+static void build_ip6(const struct frame *frame, uint8_t *ip, size_t len)
+{
+	memset(ip, 0, IP6_LEN);
+	put32(ip, (uint32_t)frame->version << 28 | frame->tos << 20 | frame->id);
+	put16(ip + 4, frame->tot_len < 0 ? (int)(len - IP6_LEN) : frame->tot_len);
+	ip[6] = extensions_n(frame) ? frame->extensions[0] : frame->proto;
+	ip[7] = frame->ttl;
+	put_v6(ip + 8, frame->src);
+	put_v6(ip + 24, frame->dst);
+	build_extensions(frame, ip + IP6_LEN);
+}
+
 static void build_ip(const struct frame *frame, uint8_t *ip, size_t ip_len, size_t len)
 {
 	int ihl = frame->ihl < 0 ? (int)(ip_len / 4) : frame->ihl;
@@ -170,14 +261,17 @@ static size_t build_outer(const struct frame *frame, uint8_t *ip, size_t inner_l
 
 size_t frame__build(const struct frame *frame, uint8_t *ret)
 {
-	size_t ip_len = IP_LEN + frame->ip_options, len = ip_len + frame__l4_len(frame);
+	size_t ip_len = frame__ip_len(frame), len = ip_len + frame__l4_len(frame);
 	uint8_t *ip = ret + ETH_LEN;
 
 	memcpy(ret, frame->dmac, 6);
 	memcpy(ret + 6, frame->smac, 6);
 	put16(ret + 12, frame->eth_type);
 	ip += build_outer(frame, ip, len);
-	build_ip(frame, ip, ip_len, len);
+	if (frame->v6)
+		build_ip6(frame, ip, len);
+	else
+		build_ip(frame, ip, ip_len, len);
 	build_l4(frame, ip + ip_len);
 	memset(ip + len, 0xee, frame->padding);
 	len += ip - ret + frame->padding;
@@ -186,7 +280,7 @@ size_t frame__build(const struct frame *frame, uint8_t *ret)
 
 void frame__aim_csum(struct frame *frame, uint16_t want)
 {
-	uint8_t bytes[FRAME_MAX], *l4 = bytes + ETH_LEN + IP_LEN + frame->ip_options;
+	uint8_t bytes[FRAME_MAX], *l4 = bytes + ETH_LEN + frame__ip_len(frame);
 	uint16_t now;
 
 	/* Each unit more in a word of the payload is one less in the checksum. */

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Ethernet frames by description. Checksums are summed from scratch, byte by byte, so that what a
+ * Ethernet frames by description, of both families: an address is a number, IPv4's or the last word of
+ * one in 2001:db8::/96. Checksums are summed from scratch, byte by byte, so that what a
  * test expects owes nothing to the arithmetic of the data path. Numbers are in host order.
  */
 #ifndef FRAME_H
 #define FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +15,7 @@
 
 #define ETH_LEN	 14
 #define IP_LEN	 20
+#define IP6_LEN	 40
 #define TCP_LEN	 20
 #define UDP_LEN	 8
 #define TCP	 6
@@ -23,6 +26,11 @@
 #define FLAG_RST 0x04
 #define FLAG_PSH 0x08
 #define FLAG_ACK 0x10
+
+#define EXTENSIONS 12
+
+/* The family that frames are made of, and that all numbers of addresses stand for. */
+extern bool frame_v6;
 
 enum frame_csum {
 	CSUM_COMPLETE,
@@ -42,12 +50,16 @@ struct frame {
 	uint8_t ttl;
 	uint8_t tos;
 	uint8_t flags; /* TCP's */
-	uint16_t id;
+	uint16_t id; /* of IPv6, the flow label */
 	uint16_t frag; /* flags and offset */
 	uint16_t window;
 	uint32_t seq;
 	uint32_t ack;
-	uint16_t ip_options; /* bytes, a multiple of 4 */
+	uint16_t ip_options; /* bytes, a multiple of 4; IPv4 only */
+	bool v6;
+	uint8_t extensions[EXTENSIONS]; /* their types (RFC 8200, 4.1), up to the first zero ... */
+	bool hop_by_hop;		/* ... behind one of type zero */
+	uint16_t extension_len;		/* of each, a multiple of 8; 0: 8 */
 	uint16_t tcp_options;
 	uint16_t payload;
 	uint32_t seed;	  /* of the payload */
@@ -77,6 +89,13 @@ size_t frame__build(const struct frame *frame, uint8_t *ret);
 uint16_t frame__sum(const uint8_t *bytes, size_t len, uint32_t sum);
 
 size_t frame__l4_len(const struct frame *frame);
+
+/* Of the IP header, with what belongs to it. */
+size_t frame__ip_len(const struct frame *frame);
+
+/* The numbers of a packet's addresses. */
+uint32_t frame__src(const uint8_t *ip);
+uint32_t frame__dst(const uint8_t *ip);
 
 /*
  * Makes the complete checksum equal to the folded pseudo-header sum, by the payload's first word:

@@ -227,4 +227,4 @@ static const struct scenario scenarios[] = {
 	{ "a fragmented reply", SVC_UDP, .body = fragmented_reply, .once = true },
 };
 
-TABLE(host, scenarios);
+TABLE_V4(host, scenarios);

@@ -375,4 +375,4 @@ static const struct scenario scenarios[] = {
 	{ "the same choice", SVC_IPIP, .body = same_choice, .once = true },
 };
 
-TABLE(ipip, scenarios);
+TABLE_V4(ipip, scenarios);

@@ -170,11 +170,13 @@ static void larger_mtu(struct run *run)
 /* A refusal is not kept. */
 static void no_neighbour_yet(struct run *run)
 {
+	uint8_t mac[6];
+
 	run__say(run, CLIENT, FLAG_SYN, 1000, 0, DROPPED, LB_DROP_NO_NEIGHBOUR);
-	RUN_CHECK(run, !lab__ip("neigh replace 172.17.0.98 lladdr 02:aa:ac:11:00:62 "
-			      "dev near nud permanent"));
+	lab__mac_of(LAB_DARK_SERVER, mac);
+	RUN_CHECK(run, !lab__set_neighbour(LAB_DARK_SERVER, mac));
 	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
-	RUN_CHECK(run, !lab__ip("neigh del 172.17.0.98 dev near"));
+	RUN_CHECK(run, !lab__del_neighbour(LAB_DARK_SERVER));
 	fixture__new_routes(run->fx);
 }
 
@@ -184,7 +186,6 @@ static void other_backend(struct run *run)
 	struct frame frame;
 	uint8_t bytes[FRAME_MAX], mac[6];
 	const uint8_t *ip = run->out.bytes + ETH_LEN;
-	uint32_t dst;
 	size_t len;
 
 	open_flow(run);
@@ -197,9 +198,8 @@ static void other_backend(struct run *run)
 	RUN_CHECK(run, !fixture__run(run->fx, bytes, len, lab_ifindex[LAB_NEAR], &run->out));
 	lab__mac_of(LAB_BACKEND_B, mac);
 	RUN_CHECK(run, run->out.action == XDP_TX && !memcmp(run->out.bytes, mac, 6));
-	dst = (uint32_t)ip[16] << 24 | ip[17] << 16 | ip[18] << 8 | ip[19];
-	RUN_CHECK(run, dst == LAB_BACKEND_B);
-	RUN_CHECK(run, frame__sum(ip, IP_LEN, 0) == 0xffff);
+	RUN_CHECK(run, frame__dst(ip) == LAB_BACKEND_B);
+	RUN_CHECK(run, frame_v6 || frame__sum(ip, IP_LEN, 0) == 0xffff);
 }
 
 /* Flows of both methods to one backend, which one's answer serves the other's, too. */
@@ -244,7 +244,7 @@ static const struct scenario scenarios[] = {
 	{ "for its MTU, ipip", SVC_IPIP_SOLO, .body = larger_mtu },
 	{ "no neighbour yet", SVC_DARK, .body = no_neighbour_yet, .once = true },
 	{ "another backend at its index", SVC_SOLO, .body = other_backend, .once = true },
-	{ "another method", SVC_SOLO, .body = other_method, .once = true },
+	{ "another method", SVC_SOLO, .body = other_method, .once = true, .v4 = true },
 	{ "another backend at its index, ipip", SVC_IPIP_SOLO, .body = other_backend,
 	  .once = true },
 };

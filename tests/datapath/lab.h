@@ -46,9 +46,15 @@ int lab__enter(void);
 /* A permanent neighbour entry, made at once: what is kept lives for a second. */
 int lab__set_neighbour(uint32_t ip, const uint8_t mac[6]);
 
+/* No entry for it any more. */
+int lab__del_neighbour(uint32_t ip);
+
+/* The far interface goes down, or up again as it was at the start. */
+int lab__set_far(int up);
+
 /* Runs `ip ARGS`. */
 int lab__ip(const char *args);
-int lab__set_forwarding(int on);
+int lab__set_forwarding(int on); /* of the family */
 
 /* MAC of a host on the link, and of our interface. */
 void lab__mac_of(uint32_t ip, uint8_t ret[6]);

@@ -4,19 +4,24 @@
 
 #include <string.h>
 
-#define NEIGHBOUR_A "neigh replace 172.17.0.2 lladdr 02:aa:ac:11:00:02 dev near nud permanent"
-
-/* What lbctl says when it hears of a change. */
-static void routes_change(struct run *run, const char *args)
+/* As lbctl does when it hears of a change. */
+static void tell(struct run *run, int err)
 {
-	RUN_CHECK(run, !lab__ip(args));
+	RUN_CHECK(run, !err);
 	RUN_CHECK(run, !fixture__new_routes(run->fx));
+}
+
+static void give_back(struct run *run)
+{
+	uint8_t mac[6];
+
+	lab__mac_of(LAB_BACKEND_A, mac);
+	tell(run, lab__set_neighbour(LAB_BACKEND_A, mac));
 }
 
 static void set_forwarding(struct run *run, int on)
 {
-	RUN_CHECK(run, !lab__set_forwarding(on));
-	RUN_CHECK(run, !fixture__new_routes(run->fx));
+	tell(run, lab__set_forwarding(on));
 }
 
 static void syn_is_dropped(struct run *run, int drop)
@@ -44,12 +49,12 @@ static void route_rejects(struct run *run)
 static void last_mac_of_backend(struct run *run)
 {
 	run__handshake(run);
-	routes_change(run, "neigh del 172.17.0.2 dev near");
+	tell(run, lab__del_neighbour(LAB_BACKEND_A));
 	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, FORWARDED, 0);
 	run__say(run, BACKEND, FLAG_ACK, 5001, 1001, FORWARDED, 0);
 	run__talk(run, SVC_SOLO, LAB_CLIENT, 40001);
 	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
-	routes_change(run, NEIGHBOUR_A);
+	give_back(run);
 }
 
 static void new_mac_of_backend(struct run *run)
@@ -60,13 +65,12 @@ static void new_mac_of_backend(struct run *run)
 	size_t len;
 
 	run__handshake(run);
-	routes_change(run,
-		      "neigh replace 172.17.0.2 lladdr 02:bb:01:02:03:04 dev near nud permanent");
+	tell(run, lab__set_neighbour(LAB_BACKEND_A, mac));
 	frame = run__from_client(run, FLAG_ACK, 1001, 5001);
 	len = frame__build(&frame, bytes);
 	RUN_CHECK(run, !fixture__run(run->fx, bytes, len, lab_ifindex[LAB_NEAR], &run->out));
 	RUN_CHECK(run, !memcmp(run->out.bytes, mac, sizeof(mac)));
-	routes_change(run, NEIGHBOUR_A);
+	give_back(run);
 	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, FORWARDED, 0);
 }
 
@@ -111,8 +115,8 @@ static void mtu(struct run *run)
 	run__handshake(run);
 	in = run__from_client(run, FLAG_ACK, 1001, 5001);
 	out = run__from_backend(run, FLAG_ACK, 5001, 1001);
-	in.payload = LAB_MTU - IP_LEN - TCP_LEN;
-	out.payload = LAB_MTU - IP_LEN - TCP_LEN;
+	in.payload = LAB_MTU - frame__ip_len(&in) - TCP_LEN;
+	out.payload = in.payload;
 	run__send(run, &in, LAB_NEAR, FORWARDED, 0);
 	run__send(run, &out, LAB_NEAR, FORWARDED, 0);
 	in.payload++;
@@ -126,11 +130,9 @@ static void mtu(struct run *run)
 static void egress_down(struct run *run)
 {
 	run__handshake(run);
-	routes_change(run, "link set far down");
+	tell(run, lab__set_far(0));
 	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, DROPPED, LB_DROP_NO_ROUTE);
-	lab__ip("link set far up");
-	lab__ip("neigh replace 10.2.0.2 lladdr 02:aa:0a:02:00:02 dev far nud permanent");
-	routes_change(run, "neigh replace 10.2.0.9 lladdr 02:aa:0a:02:00:09 dev far nud permanent");
+	tell(run, lab__set_far(1));
 	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, FORWARDED, 0);
 }
 

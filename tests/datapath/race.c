@@ -302,4 +302,4 @@ static const struct scenario scenarios[] = {
 	  .once = true },
 };
 
-TABLE(race, scenarios);
+TABLE_V4(race, scenarios);

@@ -28,7 +28,8 @@ void run__fail(struct run *run, const char *format, ...)
 	if (run->failed)
 		return;
 	run->failed = true;
-	fprintf(stderr, "%s/%s [%s, %s, %s checksums]", run->table, run->name,
+	fprintf(stderr, "%s/%s [IPv%c, %s, %s, %s checksums]", run->table, run->name,
+		frame_v6 ? '6' : '4',
 		run->fx->variant == GENERIC ? "generic" : "native",
 		run->fx->table == LB_TABLE_ASSOC ? "assoc" : "lru",
 		run->csum == CSUM_PARTIAL ? "partial" : "complete");
@@ -118,11 +119,6 @@ struct frame run__from_backend(struct run *run, uint8_t flags, uint32_t seq, uin
 	return frame;
 }
 
-static uint32_t get32(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 24 | at[1] << 16 | at[2] << 8 | at[3];
-}
-
 static bool port_in_range(struct run *run, uint16_t port)
 {
 	const uint16_t *ports = run->fx->ports;
@@ -132,15 +128,15 @@ static bool port_in_range(struct run *run, uint16_t port)
 }
 
 /* What the first packet shows of the flow, if it is what the service allows. */
-static void learn(struct run *run, const uint8_t *bytes)
+static void learn(struct run *run, const struct frame *sent, const uint8_t *bytes)
 {
 	const struct service *service = &services[run->svc];
-	const uint8_t *ip = bytes + ETH_LEN, *ports = ip + (ip[0] & 15) * 4;
+	const uint8_t *ip = bytes + ETH_LEN, *ports = ip + frame__ip_len(sent);
 	uint16_t port;
 	int n;
 
-	run->snat = get32(ip + 12);
-	run->backend = get32(ip + 16);
+	run->snat = frame__src(ip);
+	run->backend = frame__dst(ip);
 	run->snat_port = run__is_pair(run) ? ports[0] << 8 | ports[1] : 0;
 	run->backend_port = run__is_pair(run) ? ports[2] << 8 | ports[3] : run->vip_port;
 	for (n = 0; n < SERVICE_BACKENDS; n++) {
@@ -203,7 +199,7 @@ static void check_forwarded(struct run *run, const struct frame *frame, enum lab
 	int action;
 
 	if (!run->learnt && frame->dst == services[run->svc].vip)
-		learn(run, run->out.bytes);
+		learn(run, frame, run->out.bytes);
 	egress = run__translate(run, frame, &expected);
 	action = egress == iface ? XDP_TX : run->fx->variant == GENERIC ? XDP_PASS : XDP_REDIRECT;
 	if (run->out.action != action)
@@ -508,19 +504,33 @@ static int run_scenario(const struct table *table, const struct scenario *scenar
 	return run.failed;
 }
 
-int run__table(const struct table *table, struct fixture *fx)
+static int run_family(const struct table *table, struct fixture *fx)
 {
 	const struct scenario *scenario;
 	int failed = 0;
 
 	for (scenario = table->scenarios; scenario < table->scenarios + table->n; scenario++) {
 		struct fixture *its = scenario->tiny ? fx->tiny : fx;
+		uint8_t method = services[scenario->svc].method;
 
-		if (!its)
-			continue;
+		if (!its || (frame_v6 && (scenario->v4 || method != LB_METHOD_FULLNAT)))
+			continue; /* other methods are IPv4's so far */
 		failed += run_scenario(table, scenario, its, CSUM_COMPLETE);
 		if (!scenario->once)
 			failed += run_scenario(table, scenario, its, CSUM_PARTIAL);
 	}
+	return failed;
+}
+
+int run__table(const struct table *table, struct fixture *fx)
+{
+	int failed = 0;
+
+	if (table->families != ONLY_V6)
+		failed += run_family(table, fx);
+	frame_v6 = true;
+	if (table->families != ONLY_V4)
+		failed += run_family(table, fx);
+	frame_v6 = false;
 	return failed;
 }

@@ -76,12 +76,18 @@ struct scenario {
 	bool tiny;		       /* in our own flow table of two sets */
 	bool races;		       /* what two CPUs do at once may be lost in one half */
 	bool once;		       /* the body sees to the kinds of checksums itself */
+	bool v4;		       /* of IPv4's header */
 };
 
 struct table {
 	const char *name;
 	const struct scenario *scenarios;
 	size_t n;
+	enum families {
+		BOTH_FAMILIES,
+		ONLY_V4,
+		ONLY_V6,
+	} families;
 };
 
 /* Drop reasons that some scenario has met. */

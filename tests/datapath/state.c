@@ -88,7 +88,10 @@ struct lb_addr fixture__addr(uint32_t ip)
 {
 	struct lb_addr addr = {};
 
-	addr.w[2] = htonl(LB_V4_PREFIX);
+	if (frame_v6)
+		addr.w[0] = htonl(0x20010db8);
+	else
+		addr.w[2] = htonl(LB_V4_PREFIX);
 	addr.w[3] = htonl(ip);
 	return addr;
 }
@@ -99,12 +102,12 @@ uint16_t fixture__local_id(uint32_t ip)
 
 	for (i = 1; i < LOCALS_N && locals[i].ip != ip; i++)
 		;
-	return i;
+	return frame_v6 ? LOCALS_N + i : i;
 }
 
 struct lb_addr fixture__local_addr(uint16_t id)
 {
-	return fixture__addr(id < LOCALS_N ? locals[id].ip : 0);
+	return fixture__addr(id % LOCALS_N ? locals[id % LOCALS_N].ip : 0);
 }
 
 struct ct_key fixture__key(uint8_t proto, uint32_t remote, uint16_t remote_port, uint32_t local,
@@ -345,20 +348,21 @@ static int write_local(struct fixture *fx, const struct lb_local *local)
 
 static int write_locals(struct fixture *fx)
 {
-	uint32_t i;
+	uint32_t i, id;
 	int err;
 
 	for (i = 1; i < LOCALS_N; i++) {
 		struct lb_local local = {
 			.addr = fixture__addr(locals[i].ip),
 			.ports = vip_ports(locals[i].ip),
-			.id = i,
+			.id = fixture__local_id(locals[i].ip),
 			.flags = locals[i].flags,
 		};
 
+		id = local.id;
 		err = write_local(fx, &local);
 		if (!err)
-			err = put(fx->skel->maps.lb_local_addrs, &i, &local.addr);
+			err = put(fx->skel->maps.lb_local_addrs, &id, &local.addr);
 		if (err)
 			return err;
 	}

@@ -315,4 +315,4 @@ static const struct scenario scenarios[] = {
 	  .once = true },
 };
 
-TABLE(storm, scenarios);
+TABLE_V4(storm, scenarios);

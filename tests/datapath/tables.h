@@ -8,6 +8,7 @@
 #define TABLES(X)   \
 	X(tcp)      \
 	X(udp)      \
+	X(ipv6)     \
 	X(host)     \
 	X(validate) \
 	X(checksum) \
@@ -30,7 +31,10 @@
 TABLES(TABLE_DECLARE)
 #undef TABLE_DECLARE
 
-#define TABLE(name, list) \
-	const struct table name##_table = { #name, list, sizeof(list) / sizeof(*(list)) }
+#define TABLE_OF(name, list, families) \
+	const struct table name##_table = { #name, list, sizeof(list) / sizeof(*(list)), families }
+#define TABLE(name, list)    TABLE_OF(name, list, BOTH_FAMILIES)
+#define TABLE_V4(name, list) TABLE_OF(name, list, ONLY_V4)
+#define TABLE_V6(name, list) TABLE_OF(name, list, ONLY_V6)
 
 #endif

@@ -41,16 +41,17 @@ static void header_length(struct run *run)
 	malformed(run, &frame);
 }
 
+/* IPv6 counts what comes behind its header. */
 static void total_length_of(struct run *run, struct frame frame, int header_len)
 {
-	int real = IP_LEN + frame__l4_len(&frame);
+	int ip_len = frame_v6 ? 0 : IP_LEN, real = ip_len + frame__l4_len(&frame);
 
-	for (frame.tot_len = 0; frame.tot_len < IP_LEN + header_len; frame.tot_len++)
+	for (frame.tot_len = 0; frame.tot_len < ip_len + header_len; frame.tot_len++)
 		malformed(run, &frame);
 	/* Shorter than the frame: the rest is padding; but UDP's own length is part of its words.
 	 */
 	for (; frame.tot_len <= real; frame.tot_len++) {
-		frame.udp_len = frame.tot_len - IP_LEN;
+		frame.udp_len = frame.tot_len - ip_len;
 		if (run->csum == CSUM_COMPLETE || frame.tot_len == real)
 			forwarded(run, &frame);
 	}
@@ -79,10 +80,12 @@ static void total_length_udp(struct run *run)
 /* The frame ends early; with the total length of before, and with one that fits. */
 static void truncated_at(struct run *run, struct frame frame, int header_len)
 {
-	for (frame.cut = ETH_LEN + IP_LEN; frame.cut < ETH_LEN + IP_LEN + header_len; frame.cut++) {
+	int start = ETH_LEN + (frame_v6 ? IP6_LEN : IP_LEN);
+
+	for (frame.cut = start; frame.cut < start + header_len; frame.cut++) {
 		frame.tot_len = -1;
 		malformed(run, &frame);
-		frame.tot_len = frame.cut - ETH_LEN;
+		frame.tot_len = frame.cut - (frame_v6 ? start : ETH_LEN);
 		malformed(run, &frame);
 	}
 	run__expect_state(run, NO_FLOW);
@@ -93,6 +96,8 @@ static void truncated(struct run *run)
 	struct frame frame = syn(run);
 
 	truncated_at(run, frame, TCP_LEN);
+	if (frame_v6)
+		return;
 	frame.ip_options = 8;
 	frame.tcp_options = 12;
 	truncated_at(run, frame, 8 + TCP_LEN + 12);
@@ -103,6 +108,8 @@ static void truncated_udp(struct run *run)
 	struct frame frame = run__from_client(run, 0, 0, 0);
 
 	truncated_at(run, frame, UDP_LEN);
+	if (frame_v6)
+		return;
 	frame.ip_options = 40;
 	truncated_at(run, frame, 40 + UDP_LEN);
 }
@@ -183,14 +190,15 @@ static void on_a_flow(struct run *run)
 	run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_TTL);
 	frame.ttl = 64;
 	frame.frag = 0x2000;
+	frame.extensions[0] = frame_v6 ? 44 : 0;
 	run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_FRAGMENT);
 	run__expect_state(run, IN_FLOWS(CT_ESTABLISHED));
 	run__say(run, BACKEND, FLAG_ACK, 5001, 1001, FORWARDED, 0);
 }
 
 static const struct scenario scenarios[] = {
-	{ "IP header length", SVC_TCP, .body = header_length },
-	{ "IP header length, UDP", SVC_UDP, .body = header_length },
+	{ "IP header length", SVC_TCP, .body = header_length, .v4 = true },
+	{ "IP header length, UDP", SVC_UDP, .body = header_length, .v4 = true },
 	{ "total length", SVC_TCP, .body = total_length },
 	{ "total length, UDP", SVC_UDP, .body = total_length_udp },
 	{ "truncated", SVC_TCP, .body = truncated },

@@ -218,4 +218,4 @@ static const struct scenario scenarios[] = {
 	{ "other packets at the clsact program", SVC_TCP, .body = clsact_leaves_others },
 };
 
-TABLE(wire, scenarios);
+TABLE_V4(wire, scenarios);
