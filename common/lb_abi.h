@@ -62,6 +62,7 @@ struct lb_local {
 enum lb_method {
 	LB_METHOD_FULLNAT,
 	LB_METHOD_IPIP,
+	LB_METHOD_DSR,
 };
 
 enum lb_scheduler {
@@ -164,7 +165,7 @@ struct lb_kept {
 	__u32 fib_generation; /* 0: nothing is kept */
 	__u32 owner;	      /* generation of the backend */
 	__u32 mtu;	      /* longest l3 length that it holds for */
-	__u32 outer_sum;      /* of the outer header of a tunnel, without length and TOS */
+	__u32 outer_sum;      /* of the outer IPv4 header of a tunnel, without length and TOS */
 	__u32 method;	      /* enum lb_method: each has its source address */
 };
 

@@ -141,6 +141,19 @@ static __always_inline enum lb_verdict track(struct xdp_md *ctx, struct lb_pkt *
 	return LB_NEXT;
 }
 
+static __always_inline enum lb_verdict change(struct xdp_md *ctx, const struct lb_pkt *pkt,
+					      struct ct_flow *flow)
+{
+	enum lb_verdict verdict;
+
+	if (pkt->method == LB_METHOD_FULLNAT)
+		return rewrite(ctx, pkt, flow);
+	verdict = tunnel_complete(ctx, pkt);
+	if (verdict != LB_NEXT)
+		return verdict;
+	return pkt->method == LB_METHOD_DSR ? direct(ctx, pkt) : tunnel(ctx, pkt);
+}
+
 static __always_inline enum lb_verdict journey(struct xdp_md *ctx, struct lb_pkt *pkt)
 {
 	struct lb_backend *backend = NULL;
@@ -163,7 +176,7 @@ static __always_inline enum lb_verdict journey(struct xdp_md *ctx, struct lb_pkt
 	verdict = nexthop_find(ctx, pkt, ref.flow, stats);
 	if (verdict != LB_NEXT)
 		return verdict;
-	verdict = pkt->method == LB_METHOD_FULLNAT ? rewrite(ctx, pkt, ref.flow) : tunnel(ctx, pkt);
+	verdict = change(ctx, pkt, ref.flow);
 	if (verdict != LB_NEXT)
 		return verdict;
 	flow_track(pkt, &ref);

@@ -66,7 +66,43 @@ static __always_inline enum lb_verdict nexthop_fallback(struct lb_pkt *pkt, __u3
 static __always_inline __u32 nexthop_outer_sum(const struct lb_pkt *pkt)
 {
 	return csum_fold(csum_addr(&pkt->to.src, 1) + csum_addr(&pkt->to.dst, 1) + bpf_htons(0x4500) +
-			 bpf_htons(LB_IP_DF) + bpf_htons(LB_OUTER_TTL << 8 | IPPROTO_IPIP));
+			 bpf_htons(LB_IP_DF) + bpf_htons(LB_OUTER_TTL << 8 | pkt_as_payload(pkt)));
+}
+
+/* Asked for: where the packet goes as it will be. */
+static __always_inline void nexthop_question(const struct lb_pkt *pkt, struct bpf_fib_lookup *fib)
+{
+	/* Not by an initializer, which leaves holes that kernels before 6.1 refuse to read. */
+	__builtin_memset(fib, 0, sizeof(*fib));
+	fib->l4_protocol = pkt->method == LB_METHOD_IPIP ? pkt_as_payload(pkt) : pkt->ip_proto;
+	if (pkt->method == LB_METHOD_FULLNAT) {
+		fib->sport = pkt->to.sport;
+		fib->dport = pkt->to.dport;
+	}
+	fib->ifindex = LB_FIB_IFINDEX;
+	if (addr_is_v4(&pkt->to.dst)) {
+		fib->family = AF_INET;
+		fib->tos = pkt->tos;
+		fib->ipv4_src = pkt->to.src.w[3];
+		fib->ipv4_dst = pkt->to.dst.w[3];
+	} else {
+		fib->family = AF_INET6;
+		fib->flowinfo = bpf_htonl((__u32)pkt->tos << 20);
+		__builtin_memcpy(fib->ipv6_src, &pkt->to.src, sizeof(fib->ipv6_src));
+		__builtin_memcpy(fib->ipv6_dst, &pkt->to.dst, sizeof(fib->ipv6_dst));
+	}
+	/* A generic program sees GSO frames, longer than any MTU, that are cut up later. */
+	if (!lb_config.generic)
+		fib->tot_len = pkt->l3_len + pkt_overhead(pkt);
+}
+
+/* An answer by way of a router names that one instead of what was asked for. */
+static __always_inline int nexthop_on_link(const struct lb_pkt *pkt, const struct bpf_fib_lookup *fib)
+{
+	if (addr_is_v4(&pkt->to.dst))
+		return fib->family == AF_INET && fib->ipv4_dst == pkt->to.dst.w[3];
+	return !((fib->ipv6_dst[0] ^ pkt->to.dst.w[0]) | (fib->ipv6_dst[1] ^ pkt->to.dst.w[1]) |
+		 (fib->ipv6_dst[2] ^ pkt->to.dst.w[2]) | (fib->ipv6_dst[3] ^ pkt->to.dst.w[3]));
 }
 
 static __always_inline void nexthop_keep(const struct lb_pkt *pkt, __u32 fib_generation, __u32 mtu)
@@ -138,31 +174,13 @@ __noinline int nexthop_ask(struct xdp_md *ctx, __u32 fib_generation)
 	if (!scratch)
 		return lb_drop(LB_DROP_FLOW_BUSY);
 	pkt = &scratch->pkt;
-	/* Not by an initializer, which leaves holes that kernels before 6.1 refuse to read. */
-	__builtin_memset(&fib, 0, sizeof(fib));
-	fib.family = pkt->family;
-	if (pkt->method == LB_METHOD_FULLNAT) {
-		fib.l4_protocol = pkt->ip_proto;
-		fib.sport = pkt->to.sport;
-		fib.dport = pkt->to.dport;
-	} else {
-		fib.l4_protocol = IPPROTO_IPIP;
+	if (pkt->method == LB_METHOD_IPIP)
 		pkt->outer_sum = nexthop_outer_sum(pkt);
-	}
-	fib.ifindex = LB_FIB_IFINDEX;
-	if (pkt->family == AF_INET) {
-		fib.tos = pkt->tos;
-		fib.ipv4_src = pkt->to.src.w[3];
-		fib.ipv4_dst = pkt->to.dst.w[3];
-	} else {
-		fib.flowinfo = bpf_htonl((__u32)pkt->tos << 20);
-		__builtin_memcpy(fib.ipv6_src, &pkt->to.src, sizeof(fib.ipv6_src));
-		__builtin_memcpy(fib.ipv6_dst, &pkt->to.dst, sizeof(fib.ipv6_dst));
-	}
-	/* A generic program sees GSO frames, longer than any MTU, that are cut up later. */
-	if (!lb_config.generic)
-		fib.tot_len = pkt->l3_len + lb_overhead(pkt->method);
+	nexthop_question(pkt, &fib);
 	answer = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	if (pkt->method == LB_METHOD_DSR && answer == BPF_FIB_LKUP_RET_SUCCESS &&
+	    !nexthop_on_link(pkt, &fib))
+		return lb_drop(LB_DROP_NOT_ON_LINK);
 	switch (answer) {
 	case BPF_FIB_LKUP_RET_SUCCESS:
 		pkt->nexthop.ifindex = fib.ifindex;
@@ -175,7 +193,7 @@ __noinline int nexthop_ask(struct xdp_md *ctx, __u32 fib_generation)
 			return LB_NEXT;
 		}
 		nexthop_remember(pkt->backend, &pkt->nexthop);
-		nexthop_keep(pkt, fib_generation, mtu);
+		nexthop_keep(pkt, fib_generation, mtu - pkt_overhead(pkt));
 		return LB_NEXT;
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
 		return nexthop_fallback(pkt, fib.ifindex);
@@ -198,7 +216,7 @@ static __always_inline int nexthop_kept(struct lb_pkt *pkt, const struct lb_kept
 {
 	if (unlikely(kept->fib_generation != fib_generation || kept->owner != pkt->backend_gen ||
 		     kept->method != pkt->method || pkt->now - kept->at >= lb_config.hz ||
-		     pkt->l3_len + lb_overhead(pkt->method) > kept->mtu))
+		     pkt->l3_len > kept->mtu))
 		return 0;
 	pkt->nexthop = kept->nexthop;
 	pkt->outer_sum = kept->outer_sum;

@@ -235,7 +235,8 @@ __noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
 	backend = backend_select(vip, hash, &chosen);
 	if (!backend)
 		return lb_drop(LB_DROP_NO_BACKEND);
-	if (!backend->snat && !(vip->snat_n && vip->method == LB_METHOD_FULLNAT))
+	if (!backend->snat && vip->method != LB_METHOD_DSR &&
+	    !(vip->snat_n && vip->method == LB_METHOD_FULLNAT))
 		return lb_drop(LB_DROP_NO_SNAT);
 	open_half(pkt, vip, &chosen, backend, &scratch->half);
 	open_came_from(ctx, &scratch->half.cold.came_from);

@@ -86,7 +86,9 @@ __noinline int parse_extensions(struct xdp_md *ctx)
 				return LB_PASS;
 		}
 		pkt->ip_proto = next[0];
-		if (offset > PKT_L4_OFF_MAX || offset - pkt->l3_off > pkt->l3_len)
+		if (offset - pkt->l3_off > pkt->l3_len)
+			return lb_drop(LB_DROP_MALFORMED);
+		if (offset > PKT_L4_OFF_MAX)
 			break;
 		pkt->l4_off = offset;
 		if (pkt->frag & LB_IP_OFFSET)

@@ -106,12 +106,6 @@ struct lb_pkt {
 	__u8 pad;
 };
 
-/* Bytes that a method puts in front of a packet. */
-static __always_inline __u32 lb_overhead(__u8 method)
-{
-	return method == LB_METHOD_IPIP ? sizeof(struct iphdr) : 0;
-}
-
 static __always_inline void *pkt_data(const struct xdp_md *ctx)
 {
 	return (void *)(long)ctx->data;
@@ -166,6 +160,20 @@ static __always_inline void addr_from_v6(struct lb_addr *addr, const __be32 *v6)
 static __always_inline int addr_is_v4(const struct lb_addr *addr)
 {
 	return !addr->q[0] && addr->w[2] == bpf_htonl(LB_V4_PREFIX);
+}
+
+/* Of the packet as it came, as the header of a tunnel names it (RFC 2003, RFC 2473). */
+static __always_inline __u8 pkt_as_payload(const struct lb_pkt *pkt)
+{
+	return pkt->family == AF_INET ? IPPROTO_IPIP : IPPROTO_IPV6;
+}
+
+/* Bytes that its method puts in front of a packet toward this address. */
+static __always_inline __u32 pkt_overhead(const struct lb_pkt *pkt)
+{
+	if (pkt->method != LB_METHOD_IPIP)
+		return 0;
+	return addr_is_v4(&pkt->to.dst) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 }
 
 /* ct_key.ends in one piece, for the same reason. ports: source and destination as in the packet. */

@@ -1,31 +1,54 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Method ipip (RFC 2003): the packet as it came, behind an outer header to the backend. Its transport
- * checksum stays what it was; one that a local stack left partial is completed in native mode, see
- * rewrite.h.
+ * Methods that leave the packet as it came, but for its TTL: ipip, behind an outer header to the
+ * backend, of any family in any (RFC 2003, RFC 2473), and dsr, to its MAC. The transport checksum stays
+ * what it was; one that a local stack left partial is completed in native mode, see rewrite.h.
  */
 #ifndef LB_TUNNEL_H
 #define LB_TUNNEL_H
 
 #include "rewrite.h"
 
-/* RFC 2003, 3.1: a hop like any other. */
-static __always_inline void tunnel_inner(struct iphdr *ip)
+/* A hop like any other (RFC 2003, 3.1). */
+static __always_inline enum lb_verdict tunnel_hop(const struct xdp_md *ctx, const struct lb_pkt *pkt,
+						  void *at)
 {
-	__be16 word = *(__be16 *)&ip->ttl;
+	struct ipv6hdr *ip6 = at;
+	struct iphdr *ip = at;
+	__be16 word;
 
+	if (pkt->family == AF_INET6) {
+		if ((void *)(ip6 + 1) > pkt_end(ctx))
+			return lb_drop(LB_DROP_OUTPUT);
+		ip6->hop_limit--;
+		return LB_NEXT;
+	}
+	if ((void *)(ip + 1) > pkt_end(ctx))
+		return lb_drop(LB_DROP_OUTPUT);
+	word = *(__be16 *)&ip->ttl;
 	ip->ttl--;
 	ip->check = ~csum_fold((__u16)~ip->check + csum_replace16(word, word - bpf_htons(0x100)));
+	return LB_NEXT;
 }
 
-static __always_inline void tunnel_outer(struct iphdr *ip, const struct lb_pkt *pkt)
+static __always_inline void tunnel_outer6(struct ipv6hdr *ip, const struct lb_pkt *pkt)
+{
+	__be32 *words = (void *)ip;
+
+	words[0] = bpf_htonl(6u << 28 | (__u32)pkt->tos << 20);
+	words[1] = bpf_htonl(pkt->l3_len << 16 | (__u32)pkt_as_payload(pkt) << 8 | LB_OUTER_TTL);
+	__builtin_memcpy(&ip->saddr, &pkt->to.src, sizeof(pkt->to.src));
+	__builtin_memcpy(&ip->daddr, &pkt->to.dst, sizeof(pkt->to.dst));
+}
+
+static __always_inline void tunnel_outer4(struct iphdr *ip, const struct lb_pkt *pkt)
 {
 	__be16 tot_len = bpf_htons(pkt->l3_len + sizeof(*ip));
 	__be32 *words = (void *)ip;
 
 	words[0] = bpf_htonl(0x45000000 | (__u32)pkt->tos << 16 | (pkt->l3_len + sizeof(*ip)));
 	words[1] = bpf_htonl(LB_IP_DF); /* and the identification 0: nobody needs it, RFC 6864 */
-	words[2] = bpf_htonl(LB_OUTER_TTL << 24 | IPPROTO_IPIP << 16) |
+	words[2] = bpf_htonl(LB_OUTER_TTL << 24 | (__u32)pkt_as_payload(pkt) << 16) |
 		   bpf_htonl((__u16)~bpf_ntohs(csum_fold((__u64)pkt->outer_sum + tot_len +
 							 bpf_htons(pkt->tos))));
 	ip->saddr = pkt->to.src.w[3];
@@ -35,8 +58,11 @@ static __always_inline void tunnel_outer(struct iphdr *ip, const struct lb_pkt *
 /* Only native mode: a generic program's skb goes on saying where its checksum is to be put. */
 static __always_inline enum lb_verdict tunnel_complete(struct xdp_md *ctx, const struct lb_pkt *pkt)
 {
-	__be16 *field = csum_field(ctx, pkt);
+	__be16 *field;
 
+	if (lb_config.generic)
+		return LB_NEXT;
+	field = csum_field(ctx, pkt);
 	if (!field)
 		return lb_drop(LB_DROP_OUTPUT);
 	if (likely(!csum_is_pseudo(pkt, *field)) || (pkt->ip_proto == IPPROTO_UDP && !*field))
@@ -46,25 +72,38 @@ static __always_inline enum lb_verdict tunnel_complete(struct xdp_md *ctx, const
 
 static __always_inline enum lb_verdict tunnel(struct xdp_md *ctx, const struct lb_pkt *pkt)
 {
-	enum lb_verdict verdict = lb_config.generic ? LB_NEXT : tunnel_complete(ctx, pkt);
+	int v4 = addr_is_v4(&pkt->to.dst);
 	struct ethhdr *eth;
-	struct iphdr *ip;
+	void *ip;
 
-	if (verdict != LB_NEXT)
-		return verdict;
-	if (pkt->l3_len + sizeof(*ip) > 0xffff) /* a merged one in generic mode */
+	/* A merged one in generic mode; IPv6 doesn't count its own header. */
+	if (pkt->l3_len + (v4 ? sizeof(struct iphdr) : 0) > 0xffff)
 		return lb_drop(LB_DROP_TOO_BIG);
-	if (bpf_xdp_adjust_head(ctx, -(int)sizeof(*ip)))
+	if (bpf_xdp_adjust_head(ctx, v4 ? -(int)sizeof(struct iphdr) : -(int)sizeof(struct ipv6hdr)))
 		return lb_drop(LB_DROP_OUTPUT);
 	eth = pkt_data(ctx);
-	ip = (void *)(eth + 1);
-	if ((void *)(ip + 2) > pkt_end(ctx))
+	ip = eth + 1;
+	if (ip + sizeof(struct ipv6hdr) > pkt_end(ctx)) /* or an IPv4 header and more */
 		return lb_drop(LB_DROP_OUTPUT);
 	rewrite_macs(eth, &pkt->nexthop);
-	*((__be16 *)ip - 1) = bpf_htons(ETH_P_IP);
-	tunnel_outer(ip, pkt);
-	tunnel_inner(ip + 1);
-	return LB_NEXT;
+	if (v4) {
+		*((__be16 *)ip - 1) = bpf_htons(ETH_P_IP);
+		tunnel_outer4(ip, pkt);
+		return tunnel_hop(ctx, pkt, ip + sizeof(struct iphdr));
+	}
+	*((__be16 *)ip - 1) = bpf_htons(ETH_P_IPV6);
+	tunnel_outer6(ip, pkt);
+	return tunnel_hop(ctx, pkt, ip + sizeof(struct ipv6hdr));
+}
+
+static __always_inline enum lb_verdict direct(struct xdp_md *ctx, const struct lb_pkt *pkt)
+{
+	struct ethhdr *eth = pkt_data(ctx);
+
+	if ((void *)(eth + 1) > pkt_end(ctx))
+		return lb_drop(LB_DROP_OUTPUT);
+	rewrite_macs(eth, &pkt->nexthop);
+	return tunnel_hop(ctx, pkt, eth + 1);
 }
 
 #endif

@@ -420,7 +420,7 @@ static const struct scenario scenarios[] = {
 	{ "a crowded home", .body = crowded_home, .tiny = true },
 	{ "many in the other set", .body = many_away, .tiny = true, .once = true },
 	{ "full of pairs", .body = full_of_pairs, .tiny = true },
-	{ "order of eviction", .body = order_of_eviction, .tiny = true, .once = true },
+	{ "order of eviction", .body = order_of_eviction, .tiny = true, .once = true, .v4 = true },
 	{ "pairs are evicted last", .body = pairs_are_evicted_last, .tiny = true, .once = true },
 	{ "a flood of SYNs", .body = syn_flood, .tiny = true, .once = true },
 	{ "a flood of SYNs, pairs", .body = syn_flood_pairs, .tiny = true, .once = true },
@@ -432,4 +432,4 @@ static const struct scenario scenarios[] = {
 	{ "a locked slot", .body = locked, .tiny = true, .once = true },
 };
 
-TABLE_V4(assoc, scenarios);
+TABLE(assoc, scenarios);

@@ -174,4 +174,4 @@ static const struct scenario scenarios[] = {
 	{ "an unknown interface", SVC_SOLO, .body = unknown_interface, .once = true },
 };
 
-TABLE_V4(filter, scenarios);
+TABLE(filter, scenarios);

@@ -48,10 +48,21 @@ enum service_id {
 	SVC_IPIP_FAR,
 	SVC_IPIP_SOLO,
 	SVC_IPIP_NO_SNAT,
+	SVC_DSR_ROUTED, /* method dsr, and a router on the way to the backend */
 	SERVICES,
 };
 
 #define SERVICE_BACKENDS 2
+
+/* How packets go to backends of method ipip's services; what replies they have don't pass here. */
+enum one_way {
+	TUNNEL,	      /* in an outer header of their own family */
+	TUNNEL_OTHER, /* of the other */
+	DIRECT,	      /* by method dsr instead */
+	ONE_WAYS,
+};
+
+extern enum one_way fixture_one_way;
 
 struct service {
 	uint32_t vip;
@@ -150,6 +161,10 @@ int fixture__set_method(struct fixture *fx, enum service_id id, enum lb_method m
 int fixture__read(struct fixture *fx, struct counters *ret);
 struct lb_count fixture__backend_count(struct fixture *fx, uint32_t index);
 uint64_t fixture__vip_drops(struct fixture *fx, enum service_id id);
+
+/* The method of a service's new flows, and whether its backends have IPv6 addresses. */
+enum lb_method fixture__method(enum service_id id);
+bool fixture__backends_v6(enum service_id id);
 
 uint32_t fixture__backend_index(enum service_id id, int n);
 struct lb_backend fixture__backend(struct fixture *fx, uint32_t index);

@@ -248,14 +248,23 @@ static void build_ip(const struct frame *frame, uint8_t *ip, size_t ip_len, size
 /* Answers the length of the outer header. */
 static size_t build_outer(const struct frame *frame, uint8_t *ip, size_t inner_len)
 {
-	struct frame outer = frame__make(OUTER, frame->outer_src, 0, frame->outer_dst, 0);
+	struct frame outer = frame__make(frame->v6 ? OUTER6 : OUTER, frame->outer_src, 0,
+					 frame->outer_dst, 0);
 
 	if (!frame->outer_src)
 		return 0;
+	if (frame->tot_len >= 0)
+		inner_len = frame->tot_len + (frame->v6 ? IP6_LEN : 0);
 	outer.tos = frame->tos;
 	outer.id = 0;
-	outer.tot_len = IP_LEN + (frame->tot_len < 0 ? (int)inner_len : frame->tot_len);
-	build_ip(&outer, ip, IP_LEN, 0);
+	if (frame->outer_v6) {
+		outer.version = 6;
+		build_ip6(&outer, ip, IP6_LEN + inner_len);
+		return IP6_LEN;
+	}
+	outer.version = 4;
+	outer.frag = 0x4000;
+	build_ip(&outer, ip, IP_LEN, IP_LEN + inner_len);
 	return IP_LEN;
 }
 
@@ -266,7 +275,9 @@ size_t frame__build(const struct frame *frame, uint8_t *ret)
 
 	memcpy(ret, frame->dmac, 6);
 	memcpy(ret + 6, frame->smac, 6);
-	put16(ret + 12, frame->eth_type);
+	put16(ret + 12, !frame->outer_src ? frame->eth_type :
+			frame->outer_v6	  ? 0x86dd :
+					    0x0800);
 	ip += build_outer(frame, ip, len);
 	if (frame->v6)
 		build_ip6(frame, ip, len);

@@ -20,7 +20,8 @@
 #define UDP_LEN	 8
 #define TCP	 6
 #define UDP	 17
-#define OUTER	 4 /* IPv4 in IPv4 */
+#define OUTER	 4 /* IPv4 in something */
+#define OUTER6	 41
 #define FLAG_FIN 0x01
 #define FLAG_SYN 0x02
 #define FLAG_RST 0x04
@@ -66,8 +67,9 @@ struct frame {
 	int word;	  /* first two bytes of the payload; -1: as the seed says */
 	uint16_t padding; /* behind the IP packet */
 	enum frame_csum csum;
-	uint32_t outer_src; /* 0: no outer header (RFC 2003) */
+	uint32_t outer_src; /* 0: no outer header (RFC 2003, RFC 2473) */
 	uint32_t outer_dst;
+	bool outer_v6;
 
 	/* Deviations. Checksums of IP hold in spite of them, unless *_error is added to them. */
 	int version;

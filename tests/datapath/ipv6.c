@@ -90,6 +90,9 @@ static void truncated(struct run *run)
 		frame.tot_len = frame.cut - ip_end;
 		run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_MALFORMED);
 	}
+	frame.cut = -1; /* the length alone */
+	for (frame.tot_len = 0; frame.tot_len < 16 + TCP_LEN; frame.tot_len++)
+		run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_MALFORMED);
 	run__expect_state(run, NO_FLOW);
 }
 
@@ -103,6 +106,13 @@ static void fragments(struct run *run)
 	run__send(run, &frame, LAB_NEAR, PASSED, 0);
 	frame.frag = 0x0100;
 	run__send(run, &frame, LAB_NEAR, PASSED, 0);
+	/* What follows in the middle of a datagram is no header, whatever it is called. */
+	frame.extensions[0] = FRAGMENT;
+	frame.extensions[1] = DEST_OPTIONS;
+	frame.cut = ETH_LEN + IP6_LEN + 8 + 4;
+	frame.tot_len = 8 + 4;
+	run__send(run, &frame, LAB_NEAR, PASSED, 0);
+	frame = behind(run, (uint8_t[]){ DEST_OPTIONS, FRAGMENT }, 2);
 	frame.dport = 9; /* no VIP's */
 	frame.frag = 0x2000;
 	run__send(run, &frame, LAB_NEAR, PASSED, 0);

@@ -190,6 +190,11 @@ void lab__mac_of(uint32_t ip, uint8_t ret[6])
 	ret[5] = ip;
 }
 
+uint32_t lab__ip_of(const uint8_t mac[6])
+{
+	return IP(mac[2], mac[3], mac[4], mac[5]);
+}
+
 void lab__own_mac(enum lab_iface iface, uint8_t ret[6])
 {
 	memcpy(ret, (uint8_t[]){ 2, 0, 0, 0, 0, iface }, 6);

@@ -58,6 +58,7 @@ int lab__set_forwarding(int on); /* of the family */
 
 /* MAC of a host on the link, and of our interface. */
 void lab__mac_of(uint32_t ip, uint8_t ret[6]);
+uint32_t lab__ip_of(const uint8_t mac[6]);
 void lab__own_mac(enum lab_iface iface, uint8_t ret[6]);
 
 /* By which interface, and by which neighbour, an address is reached: as the lab was laid out. */

@@ -216,4 +216,4 @@ static const struct scenario scenarios[] = {
 	{ "random packets", .body = random_packets, .once = true },
 };
 
-TABLE_V4(model, scenarios);
+TABLE(model, scenarios);

@@ -40,6 +40,13 @@ static void no_route(struct run *run)
 	syn_is_dropped(run, LB_DROP_NO_ROUTE);
 }
 
+/* For the VIP's address the router would send the packet back here. */
+static void not_on_link(struct run *run)
+{
+	syn_is_dropped(run, LB_DROP_NOT_ON_LINK);
+	run__say(run, CLIENT, FLAG_ACK, 1001, 5001, DROPPED, LB_DROP_NOT_ON_LINK);
+}
+
 static void route_rejects(struct run *run)
 {
 	syn_is_dropped(run, LB_DROP_ROUTE_REJECT);
@@ -146,6 +153,7 @@ static const struct scenario scenarios[] = {
 	{ "client behind a blackhole", SVC_TCP, .client = LAB_BLACKHOLE, .body = client_rejected },
 	{ "backend without route", SVC_NOWHERE, .body = no_route },
 	{ "the backend is the host", SVC_LOCAL, .body = no_route },
+	{ "a router on the way to a direct backend", SVC_DSR_ROUTED, .body = not_on_link },
 	{ "blackhole", SVC_BLACKHOLE, .body = route_rejects },
 	{ "unreachable", SVC_UNREACHABLE, .body = route_rejects },
 	{ "prohibit", SVC_PROHIBIT, .body = route_rejects },

@@ -97,4 +97,4 @@ static const struct scenario scenarios[] = {
 	{ "many", SVC_TCP, .body = many, .once = true },
 };
 
-TABLE_V4(reap, scenarios);
+TABLE(reap, scenarios);

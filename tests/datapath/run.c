@@ -28,8 +28,9 @@ void run__fail(struct run *run, const char *format, ...)
 	if (run->failed)
 		return;
 	run->failed = true;
-	fprintf(stderr, "%s/%s [IPv%c, %s, %s, %s checksums]", run->table, run->name,
+	fprintf(stderr, "%s/%s [IPv%c%s, %s, %s, %s checksums]", run->table, run->name,
 		frame_v6 ? '6' : '4',
+		(const char *[]){ "", " in the other", ", direct" }[fixture_one_way],
 		run->fx->variant == GENERIC ? "generic" : "native",
 		run->fx->table == LB_TABLE_ASSOC ? "assoc" : "lru",
 		run->csum == CSUM_PARTIAL ? "partial" : "complete");
@@ -135,8 +136,13 @@ static void learn(struct run *run, const struct frame *sent, const uint8_t *byte
 	uint16_t port;
 	int n;
 
+	run->learnt = true;
 	run->snat = frame__src(ip);
 	run->backend = frame__dst(ip);
+	if (fixture__method(run->svc) == LB_METHOD_DSR) {
+		run->snat = 0;
+		run->backend = lab__ip_of(bytes);
+	}
 	run->snat_port = run__is_pair(run) ? ports[0] << 8 | ports[1] : 0;
 	run->backend_port = run__is_pair(run) ? ports[2] << 8 | ports[3] : run->vip_port;
 	for (n = 0; n < SERVICE_BACKENDS; n++) {
@@ -150,10 +156,11 @@ static void learn(struct run *run, const struct frame *sent, const uint8_t *byte
 	run->backend_n = n;
 	if (run__is_pair(run) && !port_in_range(run, run->snat_port))
 		run__fail(run, "source port %u is not of our ranges", run->snat_port);
+	if (fixture__method(run->svc) == LB_METHOD_DSR)
+		return;
 	if (service->snat[0] ? run->snat != service->snat[0] && run->snat != service->snat[1]
 			     : run->snat != LAB_HOST && run->snat != LAB_FAR_HOST)
 		run__fail(run, "source address %08x is not of the service", run->snat);
-	run->learnt = true;
 }
 
 bool run__is_pair(const struct run *run)
@@ -163,13 +170,16 @@ bool run__is_pair(const struct run *run)
 
 enum lab_iface run__translate(struct run *run, const struct frame *frame, struct frame *ret)
 {
+	uint32_t neighbour, to = run->backend;
 	enum lab_iface egress;
-	uint32_t neighbour;
 
 	*ret = *frame;
-	if (!run__is_pair(run)) {
+	if (fixture__method(run->svc) == LB_METHOD_IPIP) {
 		ret->outer_src = run->snat;
 		ret->outer_dst = run->backend;
+		ret->outer_v6 = fixture__backends_v6(run->svc);
+	} else if (!run__is_pair(run)) {
+		/* as it came */
 	} else if (frame->src == run->client && frame->sport == run->client_port) {
 		ret->src = run->snat;
 		ret->sport = run->snat_port;
@@ -178,10 +188,10 @@ enum lab_iface run__translate(struct run *run, const struct frame *frame, struct
 	} else {
 		ret->src = services[run->svc].vip;
 		ret->sport = run->vip_port;
-		ret->dst = run->client;
+		ret->dst = to = run->client;
 		ret->dport = run->client_port;
 	}
-	egress = lab__way_to(ret->outer_dst ? ret->outer_dst : ret->dst, &neighbour);
+	egress = lab__way_to(to, &neighbour);
 	lab__mac_of(neighbour, ret->dmac);
 	lab__own_mac(egress, ret->smac);
 	ret->ttl--;
@@ -376,7 +386,7 @@ static void check_half(struct run *run, const struct ct_key *key, const struct c
 	if (!peer_key && half.flow.peer_local)
 		run__fail(run, "%s half leads to another", name);
 	if (half.flow.backend != index || half.flow.gen != backend.gen ||
-	    ct_method(&half.flow) != services[run->svc].method ||
+	    ct_method(&half.flow) != fixture__method(run->svc) ||
 	    !(half.flow.ctl & CT_HALF_OPEN) != (place == FLOW_ESTABLISHED))
 		run__fail(run, "%s half has a wrong backend, method, mark or place", name);
 }
@@ -511,10 +521,9 @@ static int run_family(const struct table *table, struct fixture *fx)
 
 	for (scenario = table->scenarios; scenario < table->scenarios + table->n; scenario++) {
 		struct fixture *its = scenario->tiny ? fx->tiny : fx;
-		uint8_t method = services[scenario->svc].method;
 
-		if (!its || (frame_v6 && (scenario->v4 || method != LB_METHOD_FULLNAT)))
-			continue; /* other methods are IPv4's so far */
+		if (!its || (frame_v6 && scenario->v4))
+			continue;
 		failed += run_scenario(table, scenario, its, CSUM_COMPLETE);
 		if (!scenario->once)
 			failed += run_scenario(table, scenario, its, CSUM_PARTIAL);
@@ -524,13 +533,18 @@ static int run_family(const struct table *table, struct fixture *fx)
 
 int run__table(const struct table *table, struct fixture *fx)
 {
-	int failed = 0;
+	int failed = 0, way;
 
-	if (table->families != ONLY_V6)
-		failed += run_family(table, fx);
-	frame_v6 = true;
-	if (table->families != ONLY_V4)
-		failed += run_family(table, fx);
+	for (way = 0; way < (table->one_way ? ONE_WAYS : 1); way++) {
+		fixture_one_way = way;
+		frame_v6 = false;
+		if (table->families != ONLY_V6)
+			failed += run_family(table, fx);
+		frame_v6 = true;
+		if (table->families != ONLY_V4)
+			failed += run_family(table, fx);
+	}
 	frame_v6 = false;
+	fixture_one_way = TUNNEL;
 	return failed;
 }

@@ -76,7 +76,7 @@ struct scenario {
 	bool tiny;		       /* in our own flow table of two sets */
 	bool races;		       /* what two CPUs do at once may be lost in one half */
 	bool once;		       /* the body sees to the kinds of checksums itself */
-	bool v4;		       /* of IPv4's header */
+	bool v4; /* of IPv4's header, or of where its keys fall in a tiny table */
 };
 
 struct table {
@@ -88,6 +88,7 @@ struct table {
 		ONLY_V4,
 		ONLY_V6,
 	} families;
+	bool one_way; /* once for each enum one_way */
 };
 
 /* Drop reasons that some scenario has met. */

@@ -63,6 +63,8 @@ const struct service services[SERVICES] = {
 	[SVC_IPIP_SOLO] = IPIP_TCP(95, .backends = { { LAB_BACKEND_A, 95, 1 } }),
 	[SVC_IPIP_NO_SNAT] =
 		IPIP_TCP(96, .no_snat = true, .backends = { { LAB_BACKEND_A, 96, 1 } }),
+	[SVC_DSR_ROUTED] =
+		HOST_TCP(97, .method = LB_METHOD_DSR, .backends = { { LAB_REMOTE, 97, 1 } }),
 };
 
 const uint32_t fixture_timeout_s[CT_STATES] = {
@@ -84,11 +86,27 @@ static const struct {
 
 #define LOCALS_N (sizeof(locals) / sizeof(*locals))
 
-struct lb_addr fixture__addr(uint32_t ip)
+enum one_way fixture_one_way;
+
+enum lb_method fixture__method(enum service_id id)
+{
+	bool direct = services[id].method == LB_METHOD_IPIP && fixture_one_way == DIRECT;
+
+	return direct ? LB_METHOD_DSR : services[id].method;
+}
+
+bool fixture__backends_v6(enum service_id id)
+{
+	bool other = services[id].method == LB_METHOD_IPIP && fixture_one_way == TUNNEL_OTHER;
+
+	return frame_v6 != other;
+}
+
+static struct lb_addr addr_of(uint32_t ip, bool v6)
 {
 	struct lb_addr addr = {};
 
-	if (frame_v6)
+	if (v6)
 		addr.w[0] = htonl(0x20010db8);
 	else
 		addr.w[2] = htonl(LB_V4_PREFIX);
@@ -96,13 +114,23 @@ struct lb_addr fixture__addr(uint32_t ip)
 	return addr;
 }
 
-uint16_t fixture__local_id(uint32_t ip)
+struct lb_addr fixture__addr(uint32_t ip)
+{
+	return addr_of(ip, frame_v6);
+}
+
+static uint16_t local_id_of(uint32_t ip, bool v6)
 {
 	uint16_t i;
 
 	for (i = 1; i < LOCALS_N && locals[i].ip != ip; i++)
 		;
-	return frame_v6 ? LOCALS_N + i : i;
+	return v6 ? LOCALS_N + i : i;
+}
+
+uint16_t fixture__local_id(uint32_t ip)
+{
+	return local_id_of(ip, frame_v6);
 }
 
 struct lb_addr fixture__local_addr(uint16_t id)
@@ -191,13 +219,14 @@ static int write_backend(struct fixture *fx, enum service_id id, int n, uint32_t
 {
 	const struct service *service = &services[id];
 	uint32_t index = fixture__backend_index(id, n), one = 1;
+	bool v6 = fixture__backends_v6(id);
 	struct lb_backend backend = {
-		.addr = fixture__addr(ip),
+		.addr = addr_of(ip, v6),
 		.port = htons(service->backends[n].port),
 		.vip = id,
 		.gen = fx->gen[id][n],
 		.ip_proto = service->proto,
-		.snat = fixture__local_id(ip == LAB_FAR_BACKEND ? LAB_FAR_HOST : LAB_HOST),
+		.snat = local_id_of(ip == LAB_FAR_BACKEND ? LAB_FAR_HOST : LAB_HOST, v6),
 	};
 	struct lb_service_key key = {
 		.addr = backend.addr,
@@ -281,7 +310,7 @@ static int write_service(struct fixture *fx, enum service_id id)
 {
 	const struct service *service = &services[id];
 	struct lb_service_key key = service_key(id);
-	struct lb_vip vip = { .id = id, .method = service->method };
+	struct lb_vip vip = { .id = id, .method = fixture__method(id) };
 	int n, err;
 
 	for (n = 0; n < 2 && service->snat[n]; n++)
@@ -346,16 +375,16 @@ static int write_local(struct fixture *fx, const struct lb_local *local)
 	return -ENOSPC;
 }
 
-static int write_locals(struct fixture *fx)
+static int write_locals(struct fixture *fx, bool v6)
 {
 	uint32_t i, id;
 	int err;
 
 	for (i = 1; i < LOCALS_N; i++) {
 		struct lb_local local = {
-			.addr = fixture__addr(locals[i].ip),
+			.addr = addr_of(locals[i].ip, v6),
 			.ports = vip_ports(locals[i].ip),
-			.id = fixture__local_id(locals[i].ip),
+			.id = local_id_of(locals[i].ip, v6),
 			.flags = locals[i].flags,
 		};
 
@@ -392,7 +421,9 @@ int fixture__reset(struct fixture *fx)
 
 	fx->fib_generation++;
 	if (!err)
-		err = write_locals(fx);
+		err = write_locals(fx, false);
+	if (!err)
+		err = write_locals(fx, true);
 	if (!err)
 		err = write_ifaces(fx);
 	if (!err)

@@ -31,10 +31,12 @@
 TABLES(TABLE_DECLARE)
 #undef TABLE_DECLARE
 
-#define TABLE_OF(name, list, families) \
-	const struct table name##_table = { #name, list, sizeof(list) / sizeof(*(list)), families }
-#define TABLE(name, list)    TABLE_OF(name, list, BOTH_FAMILIES)
-#define TABLE_V4(name, list) TABLE_OF(name, list, ONLY_V4)
-#define TABLE_V6(name, list) TABLE_OF(name, list, ONLY_V6)
+#define TABLE_OF(name, list, families, one_way)                                        \
+	const struct table name##_table = { #name, list, sizeof(list) / sizeof(*(list)), \
+					    families, one_way }
+#define TABLE(name, list)	  TABLE_OF(name, list, BOTH_FAMILIES, false)
+#define TABLE_V4(name, list)	  TABLE_OF(name, list, ONLY_V4, false)
+#define TABLE_V6(name, list)	  TABLE_OF(name, list, ONLY_V6, false)
+#define TABLE_ONE_WAY(name, list) TABLE_OF(name, list, BOTH_FAMILIES, true)
 
 #endif
