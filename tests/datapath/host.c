@@ -60,12 +60,16 @@ static void own_connections(struct run *run)
 static void own_socket_on_our_port(struct run *run)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(PORT_LO + 9) };
+	struct sockaddr_in6 at6 = { .sin6_family = AF_INET6, .sin6_port = at.sin_port };
 	struct frame frame = stray(UDP, LAB_BACKEND_A, 5353, LAB_HOST, PORT_LO + 9);
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	struct lb_addr addr = fixture__addr(LAB_HOST);
+	int fd = socket(frame_v6 ? AF_INET6 : AF_INET, SOCK_DGRAM, 0);
 
-	at.sin_addr.s_addr = htonl(LAB_HOST);
+	at.sin_addr.s_addr = addr.w[3];
+	memcpy(&at6.sin6_addr, &addr, sizeof(addr));
 	run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_REPLY_NO_FLOW);
-	RUN_CHECK(run, !bind(fd, (struct sockaddr *)&at, sizeof(at)));
+	RUN_CHECK(run, !bind(fd, frame_v6 ? (struct sockaddr *)&at6 : (struct sockaddr *)&at,
+			     frame_v6 ? sizeof(at6) : sizeof(at)));
 	passes(run, &frame);
 	close(fd);
 	run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_REPLY_NO_FLOW);
@@ -77,7 +81,7 @@ static void other_protocols(struct run *run)
 	struct frame frame;
 	size_t i;
 
-	for (i = 0; i < sizeof(protos); i++) {
+	for (i = frame_v6; i < sizeof(protos); i++) { /* IPv6's 0 is another header's */
 		frame = stray(protos[i], LAB_CLIENT, 0, LAB_HOST, 0);
 		frame.payload = 64;
 		passes(run, &frame);
@@ -89,7 +93,7 @@ static void other_protocols(struct run *run)
 
 static void other_ethertypes(struct run *run)
 {
-	static const uint16_t types[] = { 0x0806, 0x86dd, 0x8100, 0x88a8, 0x8847, 0x0000, 0x05dc };
+	static const uint16_t types[] = { 0x0806, 0x88cc, 0x8100, 0x88a8, 0x8847, 0x0000, 0x05dc };
 	struct frame frame;
 	size_t i;
 
@@ -99,7 +103,10 @@ static void other_ethertypes(struct run *run)
 		passes(run, &frame);
 	}
 	frame = stray(TCP, LAB_CLIENT, 40000, LAB_HOST, 80);
-	frame.version = 6;
+	frame.eth_type = frame_v6 ? 0x0800 : 0x86dd;
+	passes(run, &frame);
+	frame = stray(TCP, LAB_CLIENT, 40000, LAB_HOST, 80);
+	frame.version = frame_v6 ? 4 : 6;
 	passes(run, &frame);
 	frame.version = 0;
 	passes(run, &frame);
@@ -142,8 +149,15 @@ static void short_frames(struct run *run)
 {
 	struct frame frame = stray(TCP, LAB_CLIENT, 40000, LAB_HOST, 80);
 
-	for (frame.cut = ETH_LEN; frame.cut < ETH_LEN + IP_LEN; frame.cut++)
+	for (frame.cut = ETH_LEN; frame.cut < ETH_LEN + (int)frame__ip_len(&frame); frame.cut++)
 		passes(run, &frame);
+}
+
+/* frag: as IPv4 would say it. */
+static void cut_up(struct frame *frame, uint16_t frag)
+{
+	frame->frag = frag;
+	frame->extensions[0] = frame_v6 ? 44 : 0;
 }
 
 /* First ones of a VIP are dropped by name, all others are the host's. */
@@ -151,27 +165,27 @@ static void fragments(struct run *run)
 {
 	struct frame frame = stray(UDP, LAB_CLIENT, 40000, LAB_HOST, 33);
 
-	frame.frag = 0x2000;
+	cut_up(&frame, 0x2000);
 	frame.payload = 200;
 	frame.udp_len = 3000;
 	passes(run, &frame);
 	frame.dport = 53;
 	run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_FRAGMENT);
-	frame.frag = 0x2001;
+	cut_up(&frame, 0x2001);
 	passes(run, &frame);
-	frame.frag = 0x0100;
+	cut_up(&frame, 0x0100);
 	passes(run, &frame);
-	frame.frag = 0x1fff;
+	cut_up(&frame, 0x1fff);
 	passes(run, &frame);
 	frame = stray(TCP, LAB_CLIENT, 40000, LAB_HOST, 80);
-	frame.frag = 0x2000;
+	cut_up(&frame, 0x2000);
 	run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_FRAGMENT);
 	frame.dport = 22;
 	passes(run, &frame);
 	frame = stray(ICMP, LAB_CLIENT, 0, LAB_HOST, 0);
-	frame.frag = 0x2000;
+	cut_up(&frame, 0x2000);
 	passes(run, &frame);
-	frame.frag = 0x0010;
+	cut_up(&frame, 0x0010);
 	passes(run, &frame);
 }
 
@@ -182,7 +196,7 @@ static void fragmented_reply(struct run *run)
 
 	run__say(run, CLIENT, 0, 0, 0, FORWARDED, 0);
 	frame = run__from_backend(run, 0, 0, 0);
-	frame.frag = 0x2000;
+	cut_up(&frame, 0x2000);
 	frame.payload = 200;
 	frame.udp_len = 3000;
 	run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_FRAGMENT);
@@ -227,4 +241,4 @@ static const struct scenario scenarios[] = {
 	{ "a fragmented reply", SVC_UDP, .body = fragmented_reply, .once = true },
 };
 
-TABLE_V4(host, scenarios);
+TABLE(host, scenarios);
