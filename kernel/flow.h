@@ -150,6 +150,15 @@ __noinline int flow_tick(__u32 now)
 	return lb_drop(LB_DROP_PORT_LOST);
 }
 
+/* Under which its half lies in the flow table. */
+static __always_inline void flow_key(struct lb_pkt *pkt)
+{
+	pkt->key.remote = pkt->tuple.src;
+	pkt->key.ends = pkt_ends(pkt->tuple.ports, pkt->local, pkt->ip_proto);
+	pkt->hash = ct_hash(&pkt->tuple.src, &pkt->tuple.dst,
+			    pkt_ends(pkt->tuple.ports, 0, pkt->ip_proto), lb_config.factors);
+}
+
 /*
  * The packet's flow: ref->flow is NULL if it has none that is alive. One past its time, or whose
  * backend was removed, counts as none and is ended here: correctness never waits for garbage

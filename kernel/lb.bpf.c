@@ -10,6 +10,7 @@
 
 #include "count.h"
 #include "flow.h"
+#include "icmp.h"
 #include "maps.h"
 #include "nexthop.h"
 #include "open.h"
@@ -71,6 +72,13 @@ static __always_inline enum lb_verdict send(struct xdp_md *ctx, struct lb_pkt *p
 	return LB_HANDOVER;
 }
 
+static __always_inline enum lb_verdict icmp_go(struct xdp_md *ctx, struct lb_pkt *pkt)
+{
+	enum lb_verdict verdict = icmp(ctx);
+
+	return verdict == LB_NEXT ? send(ctx, pkt) : verdict;
+}
+
 /* Down to a packet that may have a flow: all others leave on the way. */
 static __always_inline enum lb_verdict parse(struct xdp_md *ctx, struct lb_pkt *pkt)
 {
@@ -89,6 +97,8 @@ static __always_inline enum lb_verdict parse(struct xdp_md *ctx, struct lb_pkt *
 	verdict = parse_transport(ctx, pkt);
 	if (unlikely(verdict == lb_drop(LB_DROP_MALFORMED)))
 		return malformed(pkt->tuple.dport);
+	if (verdict == LB_PASS && icmp_is(pkt))
+		return icmp_go(ctx, pkt);
 	if (verdict != LB_NEXT)
 		return verdict;
 	return local_wants(pkt);
@@ -108,15 +118,6 @@ static __always_inline enum lb_verdict open(struct xdp_md *ctx, struct lb_pkt *p
 	return verdict == LB_PASS ? open_not_ours(ctx) : verdict;
 }
 
-/* Under which its half lies in the flow table. */
-static __always_inline void key_make(struct lb_pkt *pkt)
-{
-	pkt->key.remote = pkt->tuple.src;
-	pkt->key.ends = pkt_ends(pkt->tuple.ports, pkt->local, pkt->ip_proto);
-	pkt->hash = ct_hash(&pkt->tuple.src, &pkt->tuple.dst,
-			    pkt_ends(pkt->tuple.ports, 0, pkt->ip_proto), lb_config.factors);
-}
-
 /* The packet's flow and its backend; a new flow if it has none. */
 static __always_inline enum lb_verdict track(struct xdp_md *ctx, struct lb_pkt *pkt,
 					     struct ct_ref *ref, struct lb_backend **ret_backend)
@@ -124,7 +125,7 @@ static __always_inline enum lb_verdict track(struct xdp_md *ctx, struct lb_pkt *
 	enum lb_verdict verdict;
 
 	pkt->now = (__u32)bpf_jiffies64();
-	key_make(pkt);
+	flow_key(pkt);
 	verdict = flow_find(pkt, ref, ret_backend);
 	if (verdict != LB_NEXT)
 		return verdict;

@@ -166,6 +166,7 @@ struct lb_scratch {
 	__u32 pad;
 	struct lb_reap_half reaped;
 	struct lb_news news; /* flow_learn() */
+	struct lb_tuple outer; /* icmp_error(): the addresses that the error came with */
 };
 
 struct {

@@ -89,6 +89,7 @@ struct lb_pkt {
 	__u32 backend_gen;
 	__u32 outer_sum;       /* lb_kept.outer_sum */
 	__u16 l4_off;
+	__u16 icmp_off; /* of an error, which l4_off is the quote's of */
 	__u16 local; /* local id of the destination address */
 	__u16 vip;   /* id, when has_vip */
 	__u16 frag;  /* host order: LB_IP_MF and offset */

@@ -9,6 +9,8 @@
 	X(tcp)      \
 	X(udp)      \
 	X(ipv6)     \
+	X(icmp)     \
+	X(icmp_one_way) \
 	X(host)     \
 	X(validate) \
 	X(checksum) \
