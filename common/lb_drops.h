@@ -30,9 +30,11 @@
 	X(REPLY_NO_FLOW, "reply_no_flow",                                                          \
 	  "a backend answered to a flow that is gone (expired, flushed or evicted): if it grows, " \
 	  "raise --timeout of the VIP or --flows of attach")                                       \
-	X(TTL, "ttl", "TTL ran out here: a routing loop, or a sender with a very low TTL")         \
+	X(TTL, "ttl",                                                                              \
+	  "TTL ran out here, of which ICMP tells the sender: traceroute, or a routing loop")       \
 	X(TOO_BIG, "too_big",                                                                      \
-	  "larger than the MTU on the way out: raise that MTU, or lower the sender's")             \
+	  "larger than the MTU on the way out, of which ICMP tells the sender; if it goes on, "    \
+	  "something on the way drops ICMP: raise that MTU, or lower the sender's")                \
 	X(NO_ROUTE, "no_route",                                                                    \
 	  "no route to the backend or client, or it is this host itself: ip route get ADDRESS")    \
 	X(ROUTE_REJECT, "route_reject",                                                            \

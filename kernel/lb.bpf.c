@@ -17,6 +17,7 @@
 #include "parse.h"
 #include "pkt.h"
 #include "reap.h"
+#include "report.h"
 #include "reset.h"
 #include "rewrite.h"
 #include "service.h"
@@ -176,7 +177,7 @@ static __always_inline enum lb_verdict journey(struct xdp_md *ctx, struct lb_pkt
 		return lb_drop(LB_DROP_FLOW_BUSY);
 	verdict = nexthop_find(ctx, pkt, ref.flow, stats);
 	if (verdict != LB_NEXT)
-		return verdict;
+		return report(ctx, pkt, verdict);
 	verdict = change(ctx, pkt, ref.flow);
 	if (verdict != LB_NEXT)
 		return verdict;
@@ -212,8 +213,8 @@ int lb_xdp(struct xdp_md *ctx)
 	case LB_REDIRECT:
 		return bpf_redirect(pkt->nexthop.ifindex, 0);
 	default:
-		count_drop(pkt, verdict - LB_DROP);
-		return XDP_DROP;
+		count_drop(pkt, (verdict & ~LB_ANSWERED) - LB_DROP);
+		return verdict & LB_ANSWERED ? XDP_TX : XDP_DROP;
 	}
 }
 

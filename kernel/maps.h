@@ -167,6 +167,10 @@ struct lb_scratch {
 	struct lb_reap_half reaped;
 	struct lb_news news; /* flow_learn() */
 	struct lb_tuple outer; /* icmp_error(): the addresses that the error came with */
+	__u32 report_since;    /* report(): the second's begin, low 32 bits of jiffies, and ... */
+	__u32 report_n;	       /* ... how many in it */
+	__u32 report_kind;     /* type and code */
+	__u32 report_rest;     /* of its header */
 };
 
 struct {

@@ -96,6 +96,17 @@ static __always_inline void nexthop_question(const struct lb_pkt *pkt, struct bp
 		fib->tot_len = pkt->l3_len + pkt_overhead(pkt);
 }
 
+/* Kernels before 5.12 don't say: 0 is IPv4's way to say so, too (RFC 1191, 5). */
+static __always_inline __u32 nexthop_path_mtu(const struct lb_pkt *pkt,
+					      const struct bpf_fib_lookup *fib)
+{
+	__u32 overhead = pkt_overhead(pkt);
+
+	if (fib->tot_len >= pkt->l3_len + overhead)
+		return pkt->family == AF_INET ? 0 : 1280;
+	return fib->tot_len - overhead;
+}
+
 /* An answer by way of a router names that one instead of what was asked for. */
 static __always_inline int nexthop_on_link(const struct lb_pkt *pkt, const struct bpf_fib_lookup *fib)
 {
@@ -198,6 +209,7 @@ __noinline int nexthop_ask(struct xdp_md *ctx, __u32 fib_generation)
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
 		return nexthop_fallback(pkt, fib.ifindex);
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+		pkt->path_mtu = nexthop_path_mtu(pkt, &fib);
 		return lb_drop(LB_DROP_TOO_BIG);
 	case BPF_FIB_LKUP_RET_FWD_DISABLED:
 		return lb_drop(LB_DROP_FWD_DISABLED);

@@ -43,6 +43,7 @@ enum lb_verdict {
 	LB_REDIRECT,
 	LB_HANDOVER, /* to the clsact program, which redirects it */
 	LB_DROP,     /* LB_DROP + enum lb_drop */
+	LB_ANSWERED = 0x100, /* with a drop: the packet has become the answer to its sender */
 };
 
 static __always_inline enum lb_verdict lb_drop(enum lb_drop reason)
@@ -88,6 +89,7 @@ struct lb_pkt {
 	__u32 backend;	       /* index and generation, once the flow is known */
 	__u32 backend_gen;
 	__u32 outer_sum;       /* lb_kept.outer_sum */
+	__u32 path_mtu;	       /* of a packet that is dropped as too big */
 	__u16 l4_off;
 	__u16 icmp_off; /* of an error, which l4_off is the quote's of */
 	__u16 local; /* local id of the destination address */

@@ -73,26 +73,19 @@ __noinline int reset_client(struct xdp_md *ctx)
 	__u64 frame_len = ctx->data_end - ctx->data;
 	struct lb_scratch *scratch;
 	struct lb_totals *totals = count_totals();
-	struct lb_iface_stats *iface;
 	const struct lb_pkt *pkt;
 	struct ethhdr *eth;
 	__u32 ip_len, len;
 	int partial;
 	void *ip;
 	__u8 mac[ETH_ALEN];
-	__be16 *field;
 
 	barrier_var(frame_len); /* else half a pointer is kept for later */
 	scratch = scratch_get();
 	if (!scratch)
 		return lb_drop(LB_DROP_OUTPUT);
 	pkt = &scratch->pkt;
-	field = csum_field(ctx, pkt);
-	if (!field)
-		return lb_drop(LB_DROP_OUTPUT);
-	iface = count_iface(ctx);
-	partial = lb_config.generic && csum_is_pseudo(pkt, *field) &&
-		  csum_is_partial(ctx, pkt, iface && iface->partial);
+	partial = lb_config.generic && csum_comes_partial(ctx, pkt);
 	ip_len = pkt->family == AF_INET ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
 	len = sizeof(*eth) + ip_len + sizeof(struct tcphdr);
 	if (partial && pkt->l4_off != sizeof(*eth) + ip_len)

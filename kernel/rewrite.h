@@ -151,6 +151,16 @@ static __always_inline __be16 *csum_field(const struct xdp_md *ctx, const struct
 	return l4 + offset + 2 > pkt_end(ctx) ? NULL : l4 + offset;
 }
 
+/* Generic mode: the same for a packet that isn't carried. */
+static __always_inline int csum_comes_partial(struct xdp_md *ctx, const struct lb_pkt *pkt)
+{
+	__be16 *field = csum_field(ctx, pkt);
+	struct lb_iface_stats *iface = count_iface(ctx);
+
+	return field && csum_is_pseudo(pkt, *field) &&
+	       csum_is_partial(ctx, pkt, iface && iface->partial);
+}
+
 /* What addresses and ports add to a sum. */
 static __always_inline __u64 rewrite_addrs_delta(const struct lb_pkt *pkt)
 {

@@ -212,6 +212,21 @@ int fixture__run(struct fixture *fx, const uint8_t *bytes, size_t len, uint32_t 
 	return 0;
 }
 
+/* All of a CPU's scratch: nothing else in it outlives a packet. */
+int fixture__forget_reports(struct fixture *fx)
+{
+	const struct bpf_map *map = fx->skel->maps.lb_scratch;
+	void *zeros = calloc(fx->cpus, (bpf_map__value_size(map) + 7) / 8 * 8);
+	uint32_t key = 0;
+	int err;
+
+	if (!zeros)
+		return -ENOMEM;
+	err = bpf_map_update_elem(bpf_map__fd(map), &key, zeros, BPF_ANY) ? -errno : 0;
+	free(zeros);
+	return err;
+}
+
 static int read_totals(struct fixture *fx, struct lb_totals *ret)
 {
 	struct lb_totals totals[CPUS_MAX] = {};

@@ -158,6 +158,9 @@ int fixture__set_timeout(struct fixture *fx, enum service_id id, enum ct_state s
 /* The method of a VIP's new flows. */
 int fixture__set_method(struct fixture *fx, enum service_id id, enum lb_method method);
 
+/* The limit of ICMP errors begins anew. */
+int fixture__forget_reports(struct fixture *fx);
+
 int fixture__read(struct fixture *fx, struct counters *ret);
 struct lb_count fixture__backend_count(struct fixture *fx, uint32_t index);
 uint64_t fixture__vip_drops(struct fixture *fx, enum service_id id);

@@ -224,7 +224,7 @@ static void counted(struct run *run)
 	frame.payload = 30;
 	run__send(run, &frame, LAB_NEAR, FORWARDED, 0);
 	frame.ttl = 1;
-	run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_TTL);
+	run__send(run, &frame, LAB_NEAR, REPORTED, LB_DROP_TTL);
 	index = fixture__backend_index(run->svc, run->backend_n);
 	count = fixture__backend_count(run->fx, index);
 	RUN_CHECK(run, count.packets - count_before[run->backend_n].packets == 5);

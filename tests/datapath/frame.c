@@ -306,3 +306,37 @@ void frame__make_ambiguous(struct frame *frame)
 {
 	frame__aim_csum(frame, pseudo_sum(frame));
 }
+
+size_t frame__build_icmp(const struct frame *about, const struct frame_icmp *icmp, uint8_t *ret)
+{
+	struct frame frame = *about;
+	uint8_t *at, pseudo[32] = {};
+	uint16_t sum = 0;
+	size_t len;
+
+	frame.proto = frame.v6 ? ICMPV6 : ICMP;
+	frame.payload = ICMP_LEN + icmp->len;
+	len = frame__build(&frame, ret);
+	at = ret + len - frame.padding - frame.payload;
+	memset(at, 0, ICMP_LEN);
+	at[0] = icmp->type;
+	at[1] = icmp->code;
+	put32(at + 4, icmp->rest);
+	memcpy(at + ICMP_LEN, icmp->summed ? icmp->summed : icmp->data, icmp->len);
+	if (frame.v6) {
+		put_v6(pseudo, frame.src);
+		put_v6(pseudo + 16, frame.dst);
+		sum = frame__sum(pseudo, sizeof(pseudo), frame.proto + frame.payload);
+	}
+	put16(at + 2, ~frame__sum(at, frame.payload, sum));
+	memcpy(at + ICMP_LEN, icmp->data, icmp->len);
+	return len;
+}
+
+void frame__complete(const struct frame *frame, uint8_t *bytes, size_t len)
+{
+	uint8_t *l4 = bytes + ETH_LEN + frame__ip_len(frame);
+	uint8_t *field = l4 + (frame->proto == TCP ? 16 : 6);
+
+	put16(field, ~frame__sum(l4, len - (l4 - bytes), 0)); /* over the pseudo header's in it */
+}

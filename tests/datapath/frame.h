@@ -22,6 +22,9 @@
 #define UDP	 17
 #define OUTER	 4 /* IPv4 in something */
 #define OUTER6	 41
+#define ICMP	 1
+#define ICMPV6	 58
+#define ICMP_LEN 8
 #define FLAG_FIN 0x01
 #define FLAG_SYN 0x02
 #define FLAG_RST 0x04
@@ -87,8 +90,23 @@ struct frame frame__make(uint8_t proto, uint32_t src, uint16_t sport, uint32_t d
 /* Writes the frame's bytes, at most FRAME_MAX, and answers how many. */
 size_t frame__build(const struct frame *frame, uint8_t *ret);
 
+/* An ICMP message of the family. data: behind its header; summed: if not NULL, for the checksum. */
+struct frame_icmp {
+	uint8_t type;
+	uint8_t code;
+	uint32_t rest;
+	const uint8_t *data, *summed;
+	size_t len;
+};
+
+/* The same for a packet that holds this; about says all but what is ICMP's. */
+size_t frame__build_icmp(const struct frame *about, const struct frame_icmp *icmp, uint8_t *ret);
+
 /* Big-endian ones' complement sum (RFC 1071) of bytes on top of sum, folded. */
 uint16_t frame__sum(const uint8_t *bytes, size_t len, uint32_t sum);
+
+/* Makes the partial checksum of its first len bytes complete, as a device does. */
+void frame__complete(const struct frame *frame, uint8_t *bytes, size_t len);
 
 size_t frame__l4_len(const struct frame *frame);
 

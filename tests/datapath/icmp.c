@@ -9,12 +9,12 @@
 
 #include <linux/bpf.h>
 
-#define ICMP	   1
-#define ICMPV6	   58
-#define ICMP_LEN   8
+#include "maps.h"
+
 #define QUOTE_LEAST 8 /* bytes of the transport header: RFC 792 */
 
 #define CUT_CSUM    17
+#define REPORTS_MAX 1000
 
 struct error {
 	uint8_t type;
@@ -40,39 +40,16 @@ static const struct error *too_big(void)
 	return error_of(2);
 }
 
-static void put32(uint8_t *at, uint32_t value)
-{
-	at[0] = value >> 24;
-	at[1] = value >> 16;
-	at[2] = value >> 8;
-	at[3] = value;
-}
-
-/* An ICMP packet; about holds addresses and all that isn't ICMP. */
 static size_t build(const struct frame *about, const struct error *error, const uint8_t *data,
 		    size_t data_len, uint8_t *ret)
 {
-	struct frame frame = *about;
-	struct lb_addr addrs[2] = { fixture__addr(frame.src), fixture__addr(frame.dst) };
-	uint32_t sum = 0;
-	uint8_t *icmp;
-	size_t len;
+	struct frame_icmp icmp = { .type = error->type,
+				   .code = error->code,
+				   .rest = error->rest,
+				   .data = data,
+				   .len = data_len };
 
-	frame.proto = frame_v6 ? ICMPV6 : ICMP;
-	frame.payload = ICMP_LEN + data_len;
-	len = frame__build(&frame, ret);
-	icmp = ret + len - frame.payload;
-	memset(icmp, 0, ICMP_LEN);
-	icmp[0] = error->type;
-	icmp[1] = error->code;
-	put32(icmp + 4, error->rest);
-	memcpy(icmp + ICMP_LEN, data, data_len);
-	if (frame_v6)
-		sum = frame__sum((uint8_t *)addrs, sizeof(addrs), frame.proto + frame.payload);
-	sum = (uint16_t)~frame__sum(icmp, frame.payload, sum);
-	icmp[2] = sum >> 8;
-	icmp[3] = sum;
-	return len;
+	return frame__build_icmp(about, &icmp, ret);
 }
 
 /* Addressed as the engine does, from somebody on the way. */
@@ -104,6 +81,7 @@ struct about {
 	struct frame sent, seen;
 	uint32_t router; /* who sends the error */
 	uint32_t to;	 /* where it goes */
+	uint16_t padding;
 };
 
 static struct about about_client(struct run *run)
@@ -139,6 +117,7 @@ static void carried(struct run *run, const struct about *about, const struct err
 
 	if (run->failed)
 		return;
+	error_in.padding = out.padding = about->padding;
 	iface = lab__way_to(about->router, &neighbour);
 	len = quote(&about->seen, l4_bytes, bytes);
 	len = build(&error_in, error, bytes, len, in);
@@ -306,8 +285,11 @@ static void truncated(struct run *run)
 		quote(&about.seen, 60, quoted);
 		len = build(&in, too_big(), quoted, n, bytes);
 		run__send_bytes(run, bytes, len, LAB_NEAR, PASSED, 0);
+		in.padding = 60 - in.padding; /* the next one's isn't taken for the quote */
 	}
-	carried(run, &about, too_big(), QUOTE_LEAST);
+	about.padding = 60;
+	for (n = QUOTE_LEAST; n < CUT_CSUM; n++)
+		carried(run, &about, too_big(), n);
 }
 
 static void time_to_live(struct run *run)
@@ -366,6 +348,29 @@ static void echo(struct run *run)
 			LB_DROP_MALFORMED);
 }
 
+/* By a CPU in a second, of any packets. */
+static void limited(struct run *run)
+{
+	struct frame frame = run__from_client(run, FLAG_SYN, 1000, 0);
+	int i, answered = 0, dropped = 0;
+	uint8_t bytes[FRAME_MAX];
+	uint32_t begin, end;
+	size_t len;
+
+	frame.ttl = 1;
+	len = frame__build(&frame, bytes);
+	RUN_CHECK(run, !fixture__forget_reports(run->fx) && !maps__now(&begin));
+	for (i = 0; i < 3 * REPORTS_MAX; i++) {
+		RUN_CHECK(run, !fixture__run(run->fx, bytes, len, lab_ifindex[LAB_NEAR], &run->out));
+		answered += run->out.action == XDP_TX;
+		dropped += run->out.action == XDP_DROP;
+	}
+	RUN_CHECK(run, !maps__now(&end));
+	RUN_CHECK(run, answered >= REPORTS_MAX && answered + dropped == i);
+	RUN_CHECK(run, answered <= (int)((end - begin) / run->fx->hz + 2) * REPORTS_MAX);
+	RUN_CHECK(run, dropped || end - begin >= run->fx->hz);
+}
+
 static const struct scenario scenarios[] = {
 	{ "errors", SVC_TCP, .body = errors, .once = true },
 	{ "errors, UDP", SVC_UDP, .body = errors, .once = true },
@@ -383,6 +388,7 @@ static const struct scenario scenarios[] = {
 	{ "truncated, UDP", SVC_UDP, .body = truncated, .once = true },
 	{ "time to live", SVC_TCP, .body = time_to_live, .once = true },
 	{ "echo", SVC_TCP, .body = echo, .once = true },
+	{ "errors that are made here are limited", SVC_TCP, .body = limited, .once = true },
 };
 
 TABLE(icmp, scenarios);

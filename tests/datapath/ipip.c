@@ -123,7 +123,7 @@ static void time_to_live(struct run *run)
 	frame = next(run);
 	for (ttl = 0; ttl < 256; ttl++) {
 		frame.ttl = ttl;
-		run__send(run, &frame, LAB_NEAR, ttl < 2 ? DROPPED : FORWARDED, LB_DROP_TTL);
+		run__send(run, &frame, LAB_NEAR, ttl < 2 ? REPORTED : FORWARDED, LB_DROP_TTL);
 	}
 }
 
@@ -174,7 +174,7 @@ static void mtu(struct run *run)
 	frame.payload = LAB_MTU - headers;
 	forwarded(run, &frame);
 	for (frame.payload++; frame.payload <= LAB_MTU - headers + 21; frame.payload++)
-		run__send(run, &frame, LAB_NEAR, generic ? FORWARDED : DROPPED, LB_DROP_TOO_BIG);
+		run__send(run, &frame, LAB_NEAR, generic ? FORWARDED : REPORTED, LB_DROP_TOO_BIG);
 	frame.payload = LAB_MTU - headers;
 	forwarded(run, &frame);
 }
@@ -301,7 +301,7 @@ static void counted(struct run *run)
 	frame.padding = 7;
 	forwarded(run, &frame);
 	frame.ttl = 1;
-	run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_TTL);
+	run__send(run, &frame, LAB_NEAR, REPORTED, LB_DROP_TTL);
 	n = run->backend_n;
 	after = fixture__backend_count(run->fx, fixture__backend_index(run->svc, n));
 	RUN_CHECK(run, after.packets - before[n].packets == 3);

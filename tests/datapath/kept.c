@@ -156,7 +156,7 @@ static void larger_mtu(struct run *run)
 	if (!run__is_pair(run))
 		in.payload -= IP_LEN;
 	in.payload++;
-	run__send(run, &in, LAB_NEAR, generic ? FORWARDED : DROPPED, LB_DROP_TOO_BIG);
+	run__send(run, &in, LAB_NEAR, generic ? FORWARDED : REPORTED, LB_DROP_TOO_BIG);
 	change_mtu(run, 3000);
 	run__send(run, &in, LAB_NEAR, FORWARDED, 0);
 	if (run__is_pair(run)) {

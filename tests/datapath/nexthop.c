@@ -128,9 +128,9 @@ static void mtu(struct run *run)
 	run__send(run, &out, LAB_NEAR, FORWARDED, 0);
 	in.payload++;
 	out.payload++;
-	run__send(run, &in, LAB_NEAR, run->fx->variant == GENERIC ? FORWARDED : DROPPED,
+	run__send(run, &in, LAB_NEAR, run->fx->variant == GENERIC ? FORWARDED : REPORTED,
 		  LB_DROP_TOO_BIG);
-	run__send(run, &out, LAB_NEAR, run->fx->variant == GENERIC ? FORWARDED : DROPPED,
+	run__send(run, &out, LAB_NEAR, run->fx->variant == GENERIC ? FORWARDED : REPORTED,
 		  LB_DROP_TOO_BIG);
 }
 

@@ -19,7 +19,8 @@ static const char *const drop_names[] = {
 #undef DROP_NAME
 };
 
-static const char *const expect_names[] = { "forwarded", "passed", "answered by RST", "dropped" };
+static const char *const expect_names[] = { "forwarded", "passed", "answered by RST", "dropped",
+					    "reported" };
 
 void run__fail(struct run *run, const char *format, ...)
 {
@@ -200,6 +201,14 @@ enum lab_iface run__translate(struct run *run, const struct frame *frame, struct
 	return egress;
 }
 
+uint32_t run__path_mtu(struct run *run, const struct frame *frame)
+{
+	struct frame after;
+
+	run__translate(run, frame, &after);
+	return LAB_MTU - (after.outer_src ? after.outer_v6 ? IP6_LEN : IP_LEN : 0);
+}
+
 static void check_forwarded(struct run *run, const struct frame *frame, enum lab_iface iface)
 {
 	uint8_t bytes[FRAME_MAX];
@@ -242,6 +251,40 @@ static void check_reset(struct run *run, const struct frame *frame)
 	compare(run, bytes, frame__build(&rst, bytes));
 }
 
+static bool is_drop(enum expect expect)
+{
+	return expect == DROPPED || expect == REPORTED;
+}
+
+/* The ICMP error: what it quotes, and from whom it comes. */
+static void check_report(struct run *run, const struct frame *frame, int drop)
+{
+	struct frame about = frame__make(ICMP, frame->dst, 0, frame->src, 0), whole = *frame;
+	uint8_t bytes[FRAME_MAX], quoted[FRAME_MAX], summed[FRAME_MAX];
+	size_t max = frame->v6 ? 1280 - IP6_LEN - ICMP_LEN : 576 - IP_LEN - ICMP_LEN;
+	struct frame_icmp icmp = { .data = quoted + ETH_LEN, .summed = summed + ETH_LEN };
+	bool ttl = drop == LB_DROP_TTL;
+
+	memcpy(about.dmac, frame->smac, 6);
+	memcpy(about.smac, frame->dmac, 6);
+	about.tos = 0xc0;
+	about.id = 0;
+	whole.padding = 0;
+	icmp.len = frame__build(&whole, quoted) - ETH_LEN;
+	if (icmp.len > max)
+		icmp.len = max;
+	memcpy(summed, quoted, sizeof(quoted));
+	if (run->fx->variant == GENERIC && frame->csum == CSUM_PARTIAL)
+		frame__complete(&whole, summed, ETH_LEN + icmp.len); /* as the stack will */
+	icmp.type = frame->v6 ? (ttl ? 3 : 2) : ttl ? 11 : 3;
+	icmp.code = frame->v6 || ttl ? 0 : 4;
+	if (!ttl)
+		icmp.rest = run__path_mtu(run, frame);
+	if (run->out.action != XDP_TX)
+		run__fail(run, "XDP action %d instead of TX", run->out.action);
+	compare(run, bytes, frame__build_icmp(&about, &icmp, bytes));
+}
+
 static void check_drops(struct run *run, const struct counters *before,
 			const struct counters *after, enum expect expect, int drop)
 {
@@ -251,12 +294,12 @@ static void check_drops(struct run *run, const struct counters *before,
 		if (after->drops[i] == before->drops[i])
 			continue;
 		run_reached[i] = true;
-		if (expect != DROPPED || i != drop)
+		if (!is_drop(expect) || i != drop)
 			run__fail(run, "dropped as %s instead of %s%s%s", drop_names[i],
-				  expect_names[expect], expect == DROPPED ? " as " : "",
-				  expect == DROPPED ? drop_names[drop] : "");
+				  expect_names[expect], is_drop(expect) ? " as " : "",
+				  is_drop(expect) ? drop_names[drop] : "");
 	}
-	if (expect == DROPPED && after->drops[drop] - before->drops[drop] != 1)
+	if (is_drop(expect) && after->drops[drop] - before->drops[drop] != 1)
 		run__fail(run, "not dropped as %s once", drop_names[drop]);
 }
 
@@ -271,7 +314,7 @@ static void check_counters(struct run *run, const struct counters *before,
 		run__fail(run, "not seen once with %zu bytes", len);
 	if (b->passed - a->passed != (expect == PASSED) ||
 	    b->forwarded - a->forwarded != (expect == FORWARDED || expect == RESET) ||
-	    b->dropped - a->dropped != (expect == DROPPED) ||
+	    b->dropped - a->dropped != is_drop(expect) ||
 	    after->totals.resets - before->totals.resets != (expect == RESET))
 		run__fail(run, "counted otherwise than %s", expect_names[expect]);
 	if (memcmp(other, &after->ifaces[!iface], sizeof(*other)) ||
@@ -289,6 +332,8 @@ void run__send_bytes(struct run *run, const uint8_t *bytes, size_t len, enum lab
 		return;
 	run->step++;
 	err = fixture__read(run->fx, &before);
+	if (!err && expect == REPORTED)
+		err = fixture__forget_reports(run->fx);
 	if (!err)
 		err = fixture__run(run->fx, bytes, len, lab_ifindex[iface], &run->out);
 	if (!err)
@@ -320,6 +365,8 @@ void run__send(struct run *run, const struct frame *frame, enum lab_iface iface,
 		check_forwarded(run, frame, iface);
 	if (expect == RESET)
 		check_reset(run, frame);
+	if (expect == REPORTED)
+		check_report(run, frame, drop);
 }
 
 static enum lab_iface iface_of(struct run *run, enum who who)

@@ -16,6 +16,7 @@ enum expect {
 	PASSED, /* as it came */
 	RESET,	/* answered with a RST */
 	DROPPED,
+	REPORTED, /* the same, and its sender is told why by ICMP */
 };
 
 enum who {
@@ -58,7 +59,7 @@ struct step {
 	enum who who; /* NOBODY: only act */
 	uint8_t flags;
 	enum expect expect;
-	int drop; /* enum lb_drop, for DROPPED */
+	int drop; /* enum lb_drop, for DROPPED and REPORTED */
 	uint32_t seq;
 	uint32_t ack;
 	uint16_t payload;
@@ -105,7 +106,7 @@ void run__talk(struct run *run, enum service_id svc, uint32_t client, uint16_t p
 struct frame run__from_client(struct run *run, uint8_t flags, uint32_t seq, uint32_t ack);
 struct frame run__from_backend(struct run *run, uint8_t flags, uint32_t seq, uint32_t ack);
 
-/* Sends a frame in by an interface. drop: for DROPPED. */
+/* Sends a frame in by an interface. drop: for DROPPED and REPORTED. */
 void run__send(struct run *run, const struct frame *frame, enum lab_iface iface, enum expect expect,
 	       int drop);
 void run__send_bytes(struct run *run, const uint8_t *bytes, size_t len, enum lab_iface iface,
@@ -120,6 +121,9 @@ void run__handshake(struct run *run);
 
 /* What a frame of the conversation has to become, and by which interface it leaves. */
 enum lab_iface run__translate(struct run *run, const struct frame *frame, struct frame *ret);
+
+/* The largest packet as it came that fits the way on, of the lab's links. */
+uint32_t run__path_mtu(struct run *run, const struct frame *frame);
 
 /* Both halves of the flow, and that they fit together. */
 void run__expect_state(struct run *run, int state);

@@ -166,12 +166,12 @@ static void time_to_live(struct run *run)
 	struct frame frame = syn(run);
 
 	for (frame.ttl = 0; frame.ttl < 2; frame.ttl++)
-		run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_TTL);
+		run__send(run, &frame, LAB_NEAR, REPORTED, LB_DROP_TTL);
 	for (; frame.ttl; frame.ttl++)
 		forwarded(run, &frame);
 	frame = run__from_backend(run, FLAG_SYN | FLAG_ACK, 5000, 1001);
 	frame.ttl = 1;
-	run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_TTL);
+	run__send(run, &frame, LAB_NEAR, REPORTED, LB_DROP_TTL);
 	frame.ttl = 2;
 	forwarded(run, &frame);
 }
@@ -187,7 +187,7 @@ static void on_a_flow(struct run *run)
 	malformed(run, &frame);
 	frame.doff = -1;
 	frame.ttl = 1;
-	run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_TTL);
+	run__send(run, &frame, LAB_NEAR, REPORTED, LB_DROP_TTL);
 	frame.ttl = 64;
 	frame.frag = 0x2000;
 	frame.extensions[0] = frame_v6 ? 44 : 0;
