@@ -37,4 +37,10 @@ static inline __u64 lb_hash_5tuple(const struct lb_addr *src, __be16 sport,
 	return lb_hash_mix(h, LB_HASH_K2);
 }
 
+/* Of the client's address alone: all its flows go to one backend. The same on every balancer, too. */
+static inline __u64 lb_hash_source(const struct lb_addr *src)
+{
+	return lb_hash_mix(lb_hash_addr(LB_HASH_K2, src), LB_HASH_K2);
+}
+
 #endif

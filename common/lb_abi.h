@@ -8,7 +8,7 @@
 
 #include <linux/types.h>
 
-#define LB_LAYOUT_VERSION 2
+#define LB_LAYOUT_VERSION 3
 
 #define LB_MAX_VIPS	4096
 #define LB_MAX_BACKENDS 16384 /* all VIPs together */
@@ -63,6 +63,7 @@ enum lb_method {
 	LB_METHOD_FULLNAT,
 	LB_METHOD_IPIP,
 	LB_METHOD_DSR,
+	LB_METHODS,
 };
 
 enum lb_scheduler {
@@ -71,6 +72,7 @@ enum lb_scheduler {
 
 enum lb_hash_kind {
 	LB_HASH_5TUPLE,
+	LB_HASH_SOURCE, /* a client's address: all its flows go to one backend */
 };
 
 /* What an operator sees of a flow. Order is part of the layout: timeouts are indexed by it. */
@@ -331,8 +333,8 @@ struct lb_settings {
 	__u32 table;		  /* enum lb_table */
 	__u32 sets;		  /* of LB_TABLE_ASSOC; a power of two */
 	__u32 fib_generation;	  /* never 0; a change makes all that is kept of the FIB void */
-	__u32 pad;
-	__s32 lo_forwarding;	  /* value found before attach; -1: not touched */
+	__s32 lo_forwarding6;	  /* IPv6, and */
+	__s32 lo_forwarding;	  /* IPv4: value found before attach; -1: not touched */
 	__u32 dirty; /* 1: a change has begun; found so by the next lbctl, it was cut short */
 };
 

@@ -40,8 +40,9 @@
 	X(ROUTE_REJECT, "route_reject",                                                            \
 	  "a blackhole, unreachable or prohibit route: ip route get ADDRESS")                      \
 	X(FWD_DISABLED, "fwd_disabled",                                                            \
-	  "the route look-up is switched off: sysctl net.ipv4.conf.lo.forwarding=1 (attach sets "  \
-	  "it; sysctl --system may have reset it)")                                                \
+	  "the route look-up is switched off: lbctl attach IFACE sets "                            \
+	  "net.ipv4.conf.lo.forwarding and net.ipv6.conf.lo.forwarding again (sysctl --system "    \
+	  "may have reset them)")                                                                  \
 	X(NO_NEIGHBOUR, "no_neighbour",                                                            \
 	  "the next hop's MAC is unknown: is it up? lbctl attach IFACE asks for it again")         \
 	X(CHECKSUM, "checksum",                                                                    \

@@ -232,7 +232,7 @@ __noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
 	verdict = open_allowed(pkt, vip->method);
 	if (verdict != LB_NEXT)
 		return verdict;
-	backend = backend_select(vip, hash, &chosen);
+	backend = backend_select(vip, &pkt->tuple.src, hash, &chosen);
 	if (!backend)
 		return lb_drop(LB_DROP_NO_BACKEND);
 	if (!backend->snat && vip->method != LB_METHOD_DSR &&
@@ -264,7 +264,8 @@ __noinline int flow_restart(__u32 now)
 	vip = service_find(&scratch->pkt.tuple.dst, scratch->pkt.tuple.dport,
 			   scratch->pkt.ip_proto);
 	if (!vip || pair != flow_is_pair(ref.flow) ||
-	    !backend_select(vip, (__u32)open_hash(&scratch->pkt), &chosen) ||
+	    !backend_select(vip, &scratch->pkt.tuple.src, (__u32)open_hash(&scratch->pkt),
+			    &chosen) ||
 	    chosen.index != ref.flow->backend || chosen.gen != ref.flow->gen ||
 	    ct_method(ref.flow) != vip->method) {
 		flow_end_key(&scratch->pkt.key, 0);

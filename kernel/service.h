@@ -4,6 +4,7 @@
 #define LB_SERVICE_H
 
 #include "ct_table.h"
+#include "hash.h"
 #include "maps.h"
 #include "pkt.h"
 
@@ -93,15 +94,19 @@ static __always_inline struct lb_backend *backend_get(__u32 index, __u32 gen)
 
 /*
  * One look at one pool: the inner map is swapped whole, so its slots are of one making. A backend
- * removed after the swap that this packet missed shows by its generation.
+ * removed after the swap that this packet missed shows by its generation. hash: of the 5-tuple.
  */
-static __always_inline struct lb_backend *backend_select(const struct lb_vip *vip, __u32 hash,
+static __always_inline struct lb_backend *backend_select(const struct lb_vip *vip,
+							 const struct lb_addr *client, __u32 hash,
 							 struct lb_backend_ref *ret_ref)
 {
-	__u32 id = vip->id, zero = 0, slot = ((__u64)hash * LB_MAGLEV_SLOTS) >> 32;
+	__u32 id = vip->id, zero = 0, slot;
 	void *inner = bpf_map_lookup_elem(&lb_pools, &id);
 	struct lb_pool *pool;
 
+	if (vip->hash == LB_HASH_SOURCE)
+		hash = (__u32)lb_hash_source(client);
+	slot = ((__u64)hash * LB_MAGLEV_SLOTS) >> 32;
 	if (!inner)
 		return NULL;
 	pool = bpf_map_lookup_elem(inner, &zero);

@@ -3,10 +3,10 @@
 # The tutorial's lab in network namespaces: source this file, call lab_up, run things with lab_in.
 # All of it is gone when the script ends, however it ends: lab_up sets the traps.
 #
-#   client 172.17.0.4 --+
-#   lb     172.17.0.5 --+-- br0      two-armed: client 172.18.0.4 and lb 172.18.0.5 on br1,
-#   b1     172.17.0.2 --+            lb 172.17.0.5 and the backends on br0
-#   b2     172.17.0.3 --+
+#   client 172.17.0.4 fd17::4 --+
+#   lb     172.17.0.5 fd17::5 --+-- br0    two-armed: client 172.18.0.4 fd18::4 and
+#   b1     172.17.0.2 fd17::2 --+          lb 172.18.0.5 fd18::5 on br1,
+#   b2     172.17.0.3 fd17::3 --+          lb 172.17.0.5 fd17::5 and the backends on br0
 #
 # The bridges lie in a namespace of their own, so the host's network is never touched.
 #
@@ -24,6 +24,11 @@ LAB_LB=172.17.0.5
 LAB_VIP=172.17.0.5
 LAB_B1=172.17.0.2
 LAB_B2=172.17.0.3
+LAB_CLIENT6=fd17::4
+LAB_LB6=fd17::5
+LAB_VIP6=fd17::5
+LAB_B1_6=fd17::2
+LAB_B2_6=fd17::3
 LBCTL=${LBCTL:-$LAB_ROOT/build/lbctl}
 
 lab_die() {
@@ -86,20 +91,34 @@ lab_lbctl() {
 
 lab_up() {
 	lab__begin
-	lab__join client eth0 br0 "$LAB_CLIENT/16"
-	lab__join lb eth0 br0 "$LAB_LB/16"
-	lab__backends
+	lab__join client eth0 br0 17 4
+	lab__join lb eth0 br0 17 5
+	lab__join b1 eth0 br0 17 2
+	lab__join b2 eth0 br0 17 3
 }
 
 lab_up_two_armed() {
+	local name
 	LAB_CLIENT=172.18.0.4
 	LAB_VIP=172.18.0.5
+	LAB_CLIENT6=fd18::4
+	LAB_VIP6=fd18::5
 	lab__begin
 	lab_in br ip link add br1 up type bridge
-	lab__join client eth0 br1 "$LAB_CLIENT/16"
-	lab__join lb eth0 br1 "$LAB_VIP/16"
-	lab__join lb eth1 br0 "$LAB_LB/16"
-	lab__backends
+	lab__join client eth0 br1 18 4
+	lab__join lb eth0 br1 18 5
+	lab__join lb eth1 br0 17 5
+	lab__join b1 eth0 br0 17 2
+	lab__join b2 eth0 br0 17 3
+	# The one route that backends need, so that they answer the client when nothing translates.
+	for name in b1 b2; do
+		lab_in "$name" ip route add 172.18.0.0/16 via "$LAB_LB"
+		! lab_has_ipv6 || lab_in "$name" ip route add fd18::/64 via "$LAB_LB6"
+	done
+}
+
+lab_has_ipv6() {
+	[ -e /proc/sys/net/ipv6/conf ]
 }
 
 lab__begin() {
@@ -116,6 +135,8 @@ lab__begin() {
 	mkdir -m 755 "$LAB_DIR"
 	for name in br client lb b1 b2; do
 		ip netns add "$LAB_PREFIX-$name"
+		# A link-local address, which asks for neighbours, is usable only when this is over.
+		! lab_has_ipv6 || lab__sysctl "$name" net/ipv6/conf/default/accept_dad 0
 		lab_in "$name" ip link set lo up
 	done
 	lab_in br ip link add br0 up type bridge
@@ -125,22 +146,20 @@ lab__begin() {
 		[ ! -e "$key" ] || echo 0 >"$key"; done'
 }
 
+# lab__sysctl NAME KEY VALUE
+lab__sysctl() {
+	# shellcheck disable=SC2016
+	lab_in "$1" sh -c 'echo "$2" >"/proc/sys/$1"' sysctl "$2" "$3"
+}
+
+# lab__join NAME IFACE BRIDGE NET HOST: to a bridge, as 172.NET.0.HOST and fdNET::HOST.
 lab__join() {
 	local ns=$LAB_PREFIX-$1
 	ip link add "$2" netns "$ns" type veth peer name "$1-$2" netns "$LAB_PREFIX-br"
 	lab_in br ip link set "$1-$2" master "$3" up
 	lab_in "$1" ip link set "$2" up
-	lab_in "$1" ip addr add "$4" dev "$2"
-}
-
-lab__backends() {
-	lab__join b1 eth0 br0 "$LAB_B1/16"
-	lab__join b2 eth0 br0 "$LAB_B2/16"
-	# The one route they need, so that a two-armed lab answers the client when nothing translates.
-	if [ "$LAB_CLIENT" = 172.18.0.4 ]; then
-		lab_in b1 ip route add 172.18.0.0/16 via "$LAB_LB"
-		lab_in b2 ip route add 172.18.0.0/16 via "$LAB_LB"
-	fi
+	lab_in "$1" ip addr add "172.$4.0.$5/16" dev "$2"
+	! lab_has_ipv6 || lab_in "$1" ip addr add "fd$4::$5/64" dev "$2" nodad
 }
 
 # Removes the lab, and what a killed run with the same prefix left. Safe to call at any time.
@@ -215,6 +234,7 @@ lab_nginx() {
 			scgi_temp_path $dir/scgi;
 			server {
 				listen 80 backlog=4096;
+				$(! lab_has_ipv6 || echo 'listen [::]:80 backlog=4096;')
 				root $LAB_DIR/www;
 				location = / { return 200 "$1\n"; }
 				location = /status { stub_status; }

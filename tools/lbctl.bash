@@ -25,9 +25,9 @@ _lbctl_argument() {
 	case $1 in
 	--mode) echo auto native generic ;;
 	--flow-table) echo assoc lru ;;
-	--method) echo fullnat ipip ;;
+	--method) echo fullnat ipip dsr ;;
 	--scheduler) echo maglev ;;
-	--hash) echo 5tuple ;;
+	--hash) echo 5tuple source ;;
 	--output | -o) echo table json ;;
 	--proto) echo tcp udp ;;
 	--timeout) echo syn= established= fin= closed= new= assured= ;;
@@ -66,9 +66,11 @@ _lbctl_operand() {
 
 _lbctl() {
 	local -a words operands=() _lbctl_call
-	local word before='' current option='' breaks
+	local word before='' current option='' breaks quoted=
 	read -ra words <<<"${COMP_LINE:0:COMP_POINT}"
 	[[ ${COMP_LINE:0:COMP_POINT} != *[[:space:]] ]] || words+=('')
+	[[ ${words[-1]} != [\'\"]* ]] || quoted=1
+	words=("${words[@]//[\\\'\"]/}") # as around the brackets of IPv6
 	current=${words[-1]}
 	_lbctl_call=("${words[0]}")
 	for word in "${words[@]:1:${#words[@]}-2}"; do
@@ -94,12 +96,16 @@ _lbctl() {
 		_lbctl_operand "${#operands[@]}" "${operands[@]}"
 	fi)
 	[ "$option" != --timeout ] || compopt -o nospace 2>/dev/null
-	# Readline replaces only what is behind the last colon or equals sign.
+	# Readline replaces only what is behind the last colon or equals sign, but in quotes.
 	breaks=${COMP_WORDBREAKS//[^:=]/}
+	[ -z "$quoted" ] || breaks=
 	before=${breaks:+${current%"${current##*["$breaks"]}"}}
 	COMPREPLY=()
 	for word in "${words[@]}"; do
-		[[ $word != "$current"* ]] || COMPREPLY+=("$(printf %q "${word#"$before"}")")
+		[[ $word == "$current"* ]] || continue
+		word=${word#"$before"}
+		[ -n "$quoted" ] || word=$(printf %q "$word")
+		COMPREPLY+=("$word")
 	done
 }
 

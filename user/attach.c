@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "balancer.h"
@@ -48,27 +49,31 @@ static int own_mode(struct balancer *b, const struct nl_link *link, enum lb_mode
 	return 0;
 }
 
-/* The route look-up needs one forwarding switch on: that of lo, so that no interface routes. */
-static int fib_enable(struct balancer *b, struct lb_settings *settings, struct text_error *error)
+/* Route look-ups need one forwarding switch on: that of lo, so that no interface routes. */
+static int fib_enable(struct balancer *b, int family, struct lb_settings *settings,
+		      struct text_error *error)
 {
 	struct lb_settings other;
-	long value;
-	int fd, err = host__sysctl_read(HOST_LO_FORWARDING, &value);
+	__s32 *found = balancer__lo_forwarding(settings, family);
+	int fd, value, err = host__forwarding_get(family, &value);
 
-	if (!err && settings->lo_forwarding < 0) {
-		settings->lo_forwarding = value;
+	if (err == -ENOENT && family == AF_INET6) /* a host without IPv6 */
+		return 0;
+	if (!err && *found < 0) {
+		*found = value;
 		/* Another balancer found it before us; what it found is what was there. */
 		if (!maps__other_balancer(settings->netns, b->maps.fd[MAP_SETTINGS], &other, &fd)) {
-			if (other.lo_forwarding >= 0)
-				settings->lo_forwarding = other.lo_forwarding;
+			if (*balancer__lo_forwarding(&other, family) >= 0)
+				*found = *balancer__lo_forwarding(&other, family);
 			close(fd);
 		}
 		err = maps__settings_put(&b->maps, settings); /* before the change it undoes */
 	}
 	if (!err && !value)
-		err = host__sysctl_write(HOST_LO_FORWARDING, 1);
+		err = host__forwarding_set(family, 1);
 	if (err)
-		text_error__set(error, "can't set net.ipv4.conf.lo.forwarding: %s", strerror(-err));
+		text_error__set(error, "can't set net.ipv%d.conf.lo.forwarding: %s",
+				family == AF_INET6 ? 6 : 4, strerror(-err));
 	return err;
 }
 
@@ -126,7 +131,7 @@ static int choose_table(struct balancer *b, struct lb_settings *settings,
 static void refresh_backends(struct balancer *b)
 {
 	struct lb_nexthop nexthop = {};
-	struct nl_route route;
+	struct lb_addr source;
 	uint32_t i;
 
 	for (i = 0; i < LB_MAX_BACKENDS; i++) {
@@ -136,19 +141,18 @@ static void refresh_backends(struct balancer *b)
 			continue;
 		if (!balancer__resolve(b, &backend->addr, &nexthop))
 			maps__backend_nexthop_put(&b->maps, i, &nexthop);
-		if (backend->snat || nl__route_get(b->nl, &backend->addr, &route) || !route.has_src)
-			continue;
-		maps__local_get(&b->maps, &route.src, LB_LOCAL_SNAT, 0, &backend->snat);
+		if (!backend->snat && !balancer__source(b, &backend->addr, &source))
+			maps__local_get(&b->maps, &source, LB_LOCAL_SNAT, 0, &backend->snat);
 	}
 }
 
-static void resolve_gateways(struct balancer *b, const struct nl_link *link)
+static void resolve_gateways(struct balancer *b, const struct nl_link *link, int family)
 {
 	struct lb_addr gateways[8];
 	struct nl_neigh neigh;
 	unsigned int i, n = 0;
 
-	if (nl__route_default(b->nl, link->ifindex, 2 /* AF_INET */, gateways, 8, &n))
+	if (nl__route_default(b->nl, link->ifindex, family, gateways, 8, &n))
 		return;
 	for (i = 0; i < n && i < 8; i++)
 		nl__neigh_resolve(b->nl, link->ifindex, &gateways[i], 0, &neigh);
@@ -348,7 +352,9 @@ int balancer__attach(struct balancer *b, const char *iface, const struct attach_
 	if (!err)
 		err = maps__settings(&b->maps, &settings);
 	if (!err)
-		err = fib_enable(b, &settings, error);
+		err = fib_enable(b, AF_INET, &settings, error);
+	if (!err)
+		err = fib_enable(b, AF_INET6, &settings, error);
 	if (err)
 		return err;
 	err = attach_mode(b, &link, mode, &settings, before, error);
@@ -363,7 +369,8 @@ int balancer__attach(struct balancer *b, const char *iface, const struct attach_
 	forget_ifaces(b);
 	balancer__unpin_unused(b);
 	refresh_backends(b);
-	resolve_gateways(b, &link);
+	resolve_gateways(b, &link, AF_INET);
+	resolve_gateways(b, &link, AF_INET6);
 	if (mode == LB_MODE_NATIVE)
 		native_notes(b, &link);
 	if (own && own_mode_was != mode)

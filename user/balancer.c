@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "host.h"
@@ -86,7 +87,7 @@ static int first_settings(struct lb_settings *ret)
 
 	memset(ret, 0, sizeof(*ret));
 	ret->layout = LB_LAYOUT_VERSION;
-	ret->lo_forwarding = -1;
+	ret->lo_forwarding = ret->lo_forwarding6 = -1;
 	ret->fib_generation = 1;
 	for (i = 0; !err && i < CT_STATES; i++)
 		ret->timeout[i] = ct_timeout_pack(ct_timeout_s[i] * hz);
@@ -425,6 +426,23 @@ int balancer__resolve(struct balancer *b, const struct lb_addr *addr, struct lb_
 		 err == -EHOSTUNREACH ? "" : " (can't be asked)", name);
 	b->note(text);
 	return err;
+}
+
+int balancer__source(struct balancer *b, const struct lb_addr *addr, struct lb_addr *ret)
+{
+	struct nl_route route;
+
+	/* Replies to a link-local address would name no interface, or not pass a router. */
+	if (nl__route_get(b->nl, addr, &route) || route.type != RTN_UNICAST || !route.has_src ||
+	    lb_addr__is_link_local(&route.src))
+		return -ENETUNREACH;
+	*ret = route.src;
+	return 0;
+}
+
+__s32 *balancer__lo_forwarding(struct lb_settings *settings, int family)
+{
+	return family == AF_INET6 ? &settings->lo_forwarding6 : &settings->lo_forwarding;
 }
 
 /* Replies that come in where no program is would go to the host, which knows nothing of them. */

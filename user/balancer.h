@@ -93,6 +93,19 @@ int balancer__refresh_ports(struct balancer *b, struct text_error *error);
  */
 int balancer__resolve(struct balancer *b, const struct lb_addr *addr, struct lb_nexthop *ret);
 
+/*
+ * The address that this host would use toward a backend, so that replies come back here.
+ * -ENETUNREACH: it has none that the backend could answer to.
+ */
+int balancer__source(struct balancer *b, const struct lb_addr *addr, struct lb_addr *ret);
+
+/* Whether a VIP of this method can have such a backend; else error says why not. port: host order. */
+int balancer__method_fits(struct balancer *b, const struct service *service, enum lb_method method,
+			  const struct lb_addr *backend, uint16_t port, struct text_error *error);
+
+/* Of a family, what attach found there. */
+__s32 *balancer__lo_forwarding(struct lb_settings *settings, int family);
+
 /* Notes an interface toward backends that the balancer isn't attached to. */
 void balancer__note_unattached(struct balancer *b, uint32_t ifindex);
 

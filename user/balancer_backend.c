@@ -2,7 +2,6 @@
 /* Backends of a VIP: each change makes a new pool and publishes it. */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,21 +134,43 @@ int balancer__find_backend(struct balancer *b, const struct service *service,
 	return err;
 }
 
+int balancer__method_fits(struct balancer *b, const struct service *service, enum lb_method method,
+			  const struct lb_addr *backend, uint16_t port, struct text_error *error)
+{
+	bool v4 = lb_addr__is_v4(&service->addr);
+	char name[64], gateway[64];
+	struct nl_route route;
+
+	text__format_addr(backend, name, sizeof(name));
+	if (method != LB_METHOD_IPIP && lb_addr__is_v4(backend) != v4) {
+		text_error__set(error, "method %s has an %s VIP served by %s backends only, not by %s",
+				lb_method_names[method], v4 ? "IPv4" : "IPv6",
+				v4 ? "IPv4" : "IPv6", name);
+		return -EAFNOSUPPORT;
+	}
+	if (method == LB_METHOD_FULLNAT)
+		return 0;
+	if (port != service->port) {
+		text_error__set(error, "method %s leaves the port as it is, and %s would be asked at "
+				       "another than the VIP's", lb_method_names[method], name);
+		return -EINVAL;
+	}
+	if (method != LB_METHOD_DSR || nl__route_get(b->nl, backend, &route) || !route.has_gateway)
+		return 0;
+	text__format_addr(&route.gateway, gateway, sizeof(gateway));
+	text_error__set(error, "method dsr reaches backends on the same link only, and the way to %s "
+			       "is by the router %s", name, gateway);
+	return -EHOSTUNREACH;
+}
+
 static int backend_check(struct balancer *b, struct change *change, const struct service *service,
 			 const struct endpoint *backend, struct text_error *error)
 {
-	if (lb_addr__is_v4(&backend->addr) != lb_addr__is_v4(&service->addr)) {
-		text_error__set(error, "an %s backend can't serve an %s VIP with method %s",
-				lb_addr__is_v4(&backend->addr) ? "IPv4" : "IPv6",
-				lb_addr__is_v4(&service->addr) ? "IPv4" : "IPv6",
-				lb_method_names[change->vip.method & 1]);
-		return -EAFNOSUPPORT;
-	}
-	if (change->vip.method != LB_METHOD_FULLNAT && backend_port(service, backend) != service->port) {
-		text_error__set(error, "method %s leaves the port as it is: name no other than the VIP's",
-				lb_method_names[change->vip.method & 1]);
-		return -EINVAL;
-	}
+	int err = balancer__method_fits(b, service, change->vip.method, &backend->addr,
+					backend_port(service, backend), error);
+
+	if (err)
+		return err;
 	if (pool_find(b, change->pool, &backend->addr, backend_port(service, backend))) {
 		text_error__set(error, "it exists; lbctl set-backend changes it");
 		return -EEXIST;
@@ -166,15 +187,15 @@ static int backend_check(struct balancer *b, struct change *change, const struct
 	return 0;
 }
 
-/* The address that this host would use toward the backend: replies to it come back here. */
+/* Keeps the source address toward the backend for its packets. */
 static int backend_snat(struct balancer *b, struct lb_backend *backend, struct text_error *error)
 {
-	struct nl_route route;
-	int err = nl__route_get(b->nl, &backend->addr, &route);
+	struct lb_addr source;
+	int err = balancer__source(b, &backend->addr, &source);
 
-	if (err || route.type != RTN_UNICAST || !route.has_src)
+	if (err)
 		return 0; /* later: attach looks again, and packets say no_snat until then */
-	err = maps__local_get(&b->maps, &route.src, LB_LOCAL_SNAT, 0, &backend->snat);
+	err = maps__local_get(&b->maps, &source, LB_LOCAL_SNAT, 0, &backend->snat);
 	if (err)
 		text_error__set(error, "can't keep SNAT address: %s", strerror(-err));
 	return err;

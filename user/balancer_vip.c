@@ -48,7 +48,7 @@ static int vip_id_free(struct balancer *b, uint16_t *ret)
 	return -ENOSPC;
 }
 
-/* What the data path can't do yet, or what would cut the operator off. */
+/* What would cut the operator off. */
 static int vip_check(struct balancer *b, const struct service *service,
 		     const struct vip_options *options, struct text_error *error)
 {
@@ -56,10 +56,6 @@ static int vip_check(struct balancer *b, const struct service *service,
 	char addr[64];
 	int own;
 
-	if (!lb_addr__is_v4(&service->addr)) {
-		text_error__set(error, "IPv6 VIPs are not supported yet");
-		return -EAFNOSUPPORT;
-	}
 	own = nl__addr_is_own(b->nl, &service->addr, NULL);
 	if (own < 0) {
 		text_error__set(error, "can't list this host's addresses: %s", nl__error(b->nl));
@@ -82,14 +78,14 @@ static int vip_check(struct balancer *b, const struct service *service,
 static void vip_notes(struct balancer *b, const struct service *service)
 {
 	struct lb_port_range range;
-	char text[256], addr[64];
+	struct endpoint here = { .addr = service->addr, .port = service->port };
+	char text[256], name[TEXT_SERVICE_MAX];
 
 	if (nl__addr_is_own(b->nl, &service->addr, NULL) != 1)
 		return;
-	text__format_addr(&service->addr, addr, sizeof(addr));
 	snprintf(text, sizeof(text),
-		 "clients on this host itself don't pass XDP: to them %s:%u is what listens here",
-		 addr, service->port);
+		 "clients on this host itself don't pass XDP: to them %s is what listens here",
+		 text__format_endpoint(&here, name, sizeof(name)));
 	if (service->port)
 		b->note(text);
 	if (!service->port || host__local_ports(&range) || service->port < range.lo ||
@@ -103,16 +99,17 @@ static void vip_notes(struct balancer *b, const struct service *service)
 }
 
 /* Replies to it have to come here, and not all of them may be some VIP's. */
-static int snat_check(struct balancer *b, const struct lb_addr *addr, bool force,
-		      struct text_error *error)
+static int snat_check(struct balancer *b, const struct service *service, const struct lb_addr *addr,
+		      bool force, struct text_error *error)
 {
 	char text[192], name[64];
 	struct lb_service_key key = { .addr = *addr, .ip_proto = IPPROTO_TCP };
 	struct lb_vip vip;
 
 	text__format_addr(addr, name, sizeof(name));
-	if (!lb_addr__is_v4(addr)) {
-		text_error__set(error, "IPv6 SNAT addresses are not supported yet");
+	if (lb_addr__is_v4(addr) != lb_addr__is_v4(&service->addr)) {
+		text_error__set(error, "SNAT address %s is not of the VIP's family, %s", name,
+				lb_addr__is_v4(&service->addr) ? "IPv4" : "IPv6");
 		return -EAFNOSUPPORT;
 	}
 	if (!force && (!maps__vip_get(&b->maps, &key, &vip) ||
@@ -129,8 +126,8 @@ static int snat_check(struct balancer *b, const struct lb_addr *addr, bool force
 	return 0;
 }
 
-static int vip_snat(struct balancer *b, const struct vip_options *options, struct lb_vip *vip,
-		    struct text_error *error)
+static int vip_snat(struct balancer *b, const struct service *service,
+		    const struct vip_options *options, struct lb_vip *vip, struct text_error *error)
 {
 	size_t i;
 	int err;
@@ -138,7 +135,7 @@ static int vip_snat(struct balancer *b, const struct vip_options *options, struc
 	if (!options->has_snat)
 		return 0;
 	for (i = 0; i < options->snat_n; i++) {
-		err = snat_check(b, &options->snat[i], options->force, error);
+		err = snat_check(b, service, &options->snat[i], options->force, error);
 		if (err)
 			return err;
 		err = maps__local_get(&b->maps, &options->snat[i], LB_LOCAL_SNAT, 0,
@@ -179,7 +176,7 @@ static int vip_apply(struct balancer *b, const struct service *service,
 		if (options->timeout_ms[i])
 			vip->timeout[i] = ct_timeout_pack(
 				((uint64_t)options->timeout_ms[i] * hz + 999) / 1000);
-	return vip_snat(b, options, vip, error);
+	return vip_snat(b, service, options, vip, error);
 }
 
 int balancer__add_vip(struct balancer *b, const struct service *service,
@@ -229,26 +226,21 @@ int balancer__add_vip(struct balancer *b, const struct service *service,
 	return 0;
 }
 
-/* A method that leaves the port as it is can't serve backends that have another. */
+/* The backends that there are have to fit a VIP's new method. */
 static int method_check(struct balancer *b, const struct service *service, const struct lb_vip *vip,
 			struct text_error *error)
 {
-	struct lb_pool *pool;
+	struct lb_pool *pool = calloc(1, sizeof(*pool));
+	int err = pool ? maps__pool_get(&b->maps, vip->id, pool) : -ENOMEM;
+	const struct lb_backend *backend;
 	uint32_t i;
-	int err;
 
-	if (vip->method == LB_METHOD_FULLNAT)
-		return 0;
-	pool = calloc(1, sizeof(*pool));
-	err = pool ? maps__pool_get(&b->maps, vip->id, pool) : -ENOMEM;
-	for (i = 0; !err && i < pool->members_n; i++)
-		if (ntohs(b->maps.backends[pool->members[i].ref.index].port) != service->port)
-			err = -EINVAL;
-	if (err == -EINVAL)
-		text_error__set(error, "method %s leaves the port as it is, and a backend has another; "
-				       "lbctl show backends",
-				lb_method_names[vip->method & 1]);
-	else if (err)
+	for (i = 0; !err && i < pool->members_n; i++) {
+		backend = &b->maps.backends[pool->members[i].ref.index];
+		err = balancer__method_fits(b, service, vip->method, &backend->addr,
+					    ntohs(backend->port), error);
+	}
+	if (err && !error->why[0])
 		text_error__set(error, "%s", strerror(-err));
 	free(pool);
 	return err;

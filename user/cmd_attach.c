@@ -104,7 +104,8 @@ static int run_attach(struct call *call)
 static const char *const attach_notes[] = {
 	"Puts the balancer on interfaces that clients' packets and backends' replies come in by.",
 	"On an interface that has it already, replaces the program by this build's and keeps all",
-	"flows. Sets net.ipv4.conf.lo.forwarding, which the route look-up needs; unload puts it back.",
+	"flows. Sets net.ipv4.conf.lo.forwarding and net.ipv6.conf.lo.forwarding, which route",
+	"look-ups need; unload puts them back.",
 	NULL,
 };
 

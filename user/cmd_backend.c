@@ -193,7 +193,7 @@ static int run_drain(struct call *call)
 }
 
 static const char *const backend_notes[] = {
-	"BACKEND: ADDRESS[:PORT]; without a port, the VIP's.",
+	"BACKEND: ADDRESS[:PORT], of the VIP's family; without a port, the VIP's.",
 	NULL,
 };
 

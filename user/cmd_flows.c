@@ -64,7 +64,7 @@ static json_t *flow_row(const struct flow_list *list, const struct flow *flow)
 			 "client", text__format_endpoint(&client, from, sizeof(from)), "vip",
 			 flow_vip_name(list, flow, vip, sizeof(vip)), "backend",
 			 text__format_endpoint(&backend, to, sizeof(to)), "method",
-			 lb_method_names[flow->method & 1], "state", ct_state_names[flow->state],
+			 lb_method_names[flow->method % LB_METHODS], "state", ct_state_names[flow->state],
 			 "age_ms", to_ms(list, age), "idle_ms",
 			 to_ms(list, flow->idle), "expires_ms", to_ms(list, left), "packets", "in",
 			 (json_int_t)flow->in.packets, "out", (json_int_t)flow->out.packets, "bytes",

@@ -111,7 +111,7 @@ static int list_vip(struct listing *list, const struct service *service, const s
 	return out__row(list->out,
 			json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "vip",
 				  text__format_service(service, name, sizeof(name)), "method",
-				  lb_method_names[vip->method & 1], "scheduler",
+				  lb_method_names[vip->method % LB_METHODS], "scheduler",
 				  lb_scheduler_names[vip->scheduler], "hash",
 				  lb_hash_names[vip->hash], "backends",
 				  (json_int_t)list->pool->members_n, "up", (json_int_t)up, "flows",

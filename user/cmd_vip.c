@@ -40,24 +40,24 @@ static int parse_timeout(const char *text, void *into, struct text_error *error)
 
 static const struct option_def vip_defs[] = {
 	{ .name = "method",
-	  .arg = "fullnat|ipip",
+	  .arg = "fullnat|ipip|dsr",
 	  .offset = offsetof(struct vip_options, method),
 	  .help = "how packets reach backends. fullnat rewrites both addresses and needs nothing "
-		  "there; ipip puts them into an IP tunnel: the backend has the VIP and answers "
-		  "the client itself" },
+		  "there; with the others the backend has the VIP and answers the client itself: "
+		  "dsr sends to the MAC of one on the same link, ipip through an IP tunnel" },
 	{ .name = "scheduler",
 	  .arg = "maglev",
 	  .offset = offsetof(struct vip_options, scheduler),
 	  .help = "how a new flow's backend is chosen" },
 	{ .name = "hash",
-	  .arg = "5tuple",
+	  .arg = "5tuple|source",
 	  .offset = offsetof(struct vip_options, hash),
-	  .help = "what of a packet chooses it" },
+	  .help = "what of a packet chooses it; source: all flows of a client go to one backend" },
 	{ .name = "snat",
 	  .arg = "ADDRESS[,ADDRESS...]",
 	  .parse = parse_snat,
-	  .help = "source addresses toward backends (default: the one that the route to each "
-		  "gives); up to 8" },
+	  .help = "source addresses toward backends, of the VIP's family (default: the one that "
+		  "the route to each gives); up to 8" },
 	{ .name = "timeout",
 	  .arg = "STATE=DURATION",
 	  .parse = parse_timeout,
@@ -118,7 +118,8 @@ static int run_del_vip(struct call *call)
 }
 
 static const char *const vip_notes[] = {
-	"VIP: ADDRESS:PORT[/tcp|/udp], or ADDRESS:*[/tcp|/udp] for every port.",
+	"VIP: ADDRESS:PORT[/tcp|/udp], or ADDRESS:*[/tcp|/udp] for every port; IPv6 in brackets, as in",
+	"'[2001:db8::5]:80'.",
 	NULL,
 };
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "balancer.h"
@@ -124,6 +125,14 @@ static int unmanage_each(const struct nl_neigh *neigh, void *arg)
 	return 0;
 }
 
+static void forwarding_restore(struct lb_settings *settings, int family)
+{
+	int found = *balancer__lo_forwarding(settings, family);
+
+	if (found >= 0)
+		host__forwarding_set(family, found);
+}
+
 /*
  * The last balancer of the namespace puts back what the first one found. This one counts as gone from
  * here on: the kernel still lists its maps for some milliseconds after the last pin is removed.
@@ -146,8 +155,8 @@ static void host_restore(struct balancer *b)
 		return;
 	}
 	nl__neigh_list(b->nl, unmanage_each, b->nl);
-	if (settings.lo_forwarding >= 0)
-		host__sysctl_write(HOST_LO_FORWARDING, settings.lo_forwarding);
+	forwarding_restore(&settings, AF_INET);
+	forwarding_restore(&settings, AF_INET6);
 }
 
 int balancer__unload(const char *dir, void (*note)(const char *text), struct text_error *error)

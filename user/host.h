@@ -18,7 +18,12 @@
 int host__sysctl_read(const char *path, long *ret);
 int host__sysctl_write(const char *path, long value);
 
-#define HOST_LO_FORWARDING "net/ipv4/conf/lo/forwarding"
+/*
+ * The loopback device's forwarding switch (host_forward.c). family: AF_INET or AF_INET6; -ENOENT:
+ * the host doesn't have it. Routes learnt from router advertisements stay when IPv6's is set.
+ */
+int host__forwarding_get(int family, int *ret);
+int host__forwarding_set(int family, int value);
 
 /* ip_local_port_range: where the kernel takes the ports of its own connections from. */
 int host__local_ports(struct lb_port_range *ret);

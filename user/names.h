@@ -25,9 +25,10 @@ static const char *const lb_health_names[] = {
 	[LB_HEALTH_DOWN] = "down",
 };
 
-static const char *const lb_method_names[] = {
+static const char *const lb_method_names[LB_METHODS] = {
 	[LB_METHOD_FULLNAT] = "fullnat",
 	[LB_METHOD_IPIP] = "ipip",
+	[LB_METHOD_DSR] = "dsr",
 };
 
 static const char *const lb_table_names[] = {
@@ -36,7 +37,11 @@ static const char *const lb_table_names[] = {
 };
 
 static const char *const lb_scheduler_names[] = { [LB_SCHED_MAGLEV] = "maglev" };
-static const char *const lb_hash_names[] = { [LB_HASH_5TUPLE] = "5tuple" };
+static const char *const lb_hash_names[] = {
+	[LB_HASH_5TUPLE] = "5tuple",
+	[LB_HASH_SOURCE] = "source",
+};
+
 static const char *const lb_mode_names[] = {
 	[LB_MODE_NATIVE] = "native",
 	[LB_MODE_GENERIC] = "generic",

@@ -75,6 +75,11 @@ bool lb_addr__is_v4(const struct lb_addr *addr)
 	return !addr->w[0] && !addr->w[1] && addr->w[2] == htonl(LB_V4_PREFIX);
 }
 
+bool lb_addr__is_link_local(const struct lb_addr *addr)
+{
+	return addr->b[0] == 0xfe && (addr->b[1] & 0xc0) == 0x80;
+}
+
 __be32 lb_addr__v4(const struct lb_addr *addr)
 {
 	return addr->w[3];
@@ -257,6 +262,8 @@ static const char *addr_unfit(const struct lb_addr *addr)
 		return "the unspecified address";
 	if (lb_addr__equal(addr, &loopback))
 		return "a loopback address";
+	if (lb_addr__is_link_local(addr))
+		return "a link-local address, which doesn't tell the interface";
 	return addr->b[0] == 0xff ? "a multicast address" : NULL;
 }
 

@@ -49,6 +49,7 @@ void service__from_key(const struct lb_service_key *key, struct service *ret_ser
 
 struct lb_addr lb_addr__from_v4(__be32 v4);
 bool lb_addr__is_v4(const struct lb_addr *addr);
+bool lb_addr__is_link_local(const struct lb_addr *addr); /* fe80::/10 */
 __be32 lb_addr__v4(const struct lb_addr *addr); /* only if it is one */
 bool lb_addr__equal(const struct lb_addr *a, const struct lb_addr *b);
 

@@ -35,6 +35,31 @@ static void shares(struct run *run)
 						: first > 450 && first < 550);
 }
 
+/* All flows of a client to one backend, and clients to both. */
+static void by_client(struct run *run)
+{
+	int client, flow, backend = 0, first = 0;
+
+	for (client = 0; client < 200 && !run->failed; client++) {
+		for (flow = 0; flow < 5; flow++) {
+			run__talk(run, run->svc, (LAB_REMOTE & ~255u) + client, 1024 + 977 * flow);
+			run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
+			RUN_CHECK(run, !flow || run->backend_n == backend);
+			backend = run->backend_n;
+		}
+		first += !backend;
+	}
+	RUN_CHECK(run, first > 70 && first < 130);
+}
+
+/* Its next connection from the same port, while the last is closing, stays there, too. */
+static void by_client_again(struct run *run)
+{
+	run__handshake(run);
+	run__say(run, CLIENT, FLAG_RST, 1001, 0, FORWARDED, 0);
+	run__handshake(run);
+}
+
 static void all_to_one(struct run *run)
 {
 	RUN_CHECK(run, !fixture__set_weights(run->fx, SVC_TCP, 0, 5));
@@ -179,6 +204,8 @@ static const struct scenario scenarios[] = {
 	{ "no source address", SVC_NO_SNAT, .body = no_snat },
 	{ "equal shares", SVC_TCP, .body = shares, .once = true },
 	{ "shares by weight", SVC_WEIGHTED, .body = shares, .once = true },
+	{ "by the client's address", SVC_SOURCE, .body = by_client, .once = true },
+	{ "by the client's address, again", SVC_SOURCE, .body = by_client_again, .once = true },
 	{ "weight 0", SVC_TCP, .body = all_to_one, .once = true },
 	{ "drained", SVC_TCP, .body = drained },
 	{ "SYN on a closed flow of a drained backend", SVC_TCP, .body = syn_on_closed_of_drained },

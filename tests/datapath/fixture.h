@@ -49,6 +49,7 @@ enum service_id {
 	SVC_IPIP_SOLO,
 	SVC_IPIP_NO_SNAT,
 	SVC_DSR_ROUTED, /* method dsr, and a router on the way to the backend */
+	SVC_SOURCE, /* a client's flows go to one backend */
 	SERVICES,
 };
 
@@ -69,6 +70,7 @@ struct service {
 	uint16_t port;
 	uint8_t proto;
 	uint8_t method;
+	uint8_t hash;
 	bool no_snat;
 	uint32_t snat[2]; /* 0: the backend's */
 	struct {

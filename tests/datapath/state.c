@@ -65,6 +65,9 @@ const struct service services[SERVICES] = {
 		IPIP_TCP(96, .no_snat = true, .backends = { { LAB_BACKEND_A, 96, 1 } }),
 	[SVC_DSR_ROUTED] =
 		HOST_TCP(97, .method = LB_METHOD_DSR, .backends = { { LAB_REMOTE, 97, 1 } }),
+	[SVC_SOURCE] = HOST_TCP(98, .hash = LB_HASH_SOURCE,
+				.backends = { { LAB_BACKEND_A, 98, 1 },
+					      { LAB_BACKEND_B, 98, 1 } }),
 };
 
 const uint32_t fixture_timeout_s[CT_STATES] = {
@@ -310,7 +313,7 @@ static int write_service(struct fixture *fx, enum service_id id)
 {
 	const struct service *service = &services[id];
 	struct lb_service_key key = service_key(id);
-	struct lb_vip vip = { .id = id, .method = fixture__method(id) };
+	struct lb_vip vip = { .id = id, .method = fixture__method(id), .hash = service->hash };
 	int n, err;
 
 	for (n = 0; n < 2 && service->snat[n]; n++)

@@ -35,7 +35,7 @@ man_blocks() {
 }
 
 served_by() {
-	lab_in client curl -sS --max-time 5 "http://$1/"
+	lab_in client curl -gsS --max-time 5 "http://$1/" # -g: brackets are no pattern
 }
 
 # Both backends answer within a bounded number of new connections.
@@ -61,6 +61,7 @@ test_readme_examples() {
 	done
 	both_serve 172.17.0.5
 	both_serve 172.17.0.5:8080
+	both_serve '[fd17::5]'
 	paste "lbctl unload"
 }
 
@@ -112,4 +113,8 @@ test_completion_of_vips() {
 	same "all backends" $'172.17.0.2:80\n172.17.0.3:5353' \
 		completion "$(complete_line "$typed show flows --backend ")"
 	same "attached interfaces" eth0 completion "$(complete_line "$typed detach ")"
+	lab_lbctl add-vip '[fd17::5]:80'
+	same "brackets" '\[fd17::5\]:80/tcp' completion "$(complete_line "$typed del-vip [fd")"
+	same "rest of it" 80/tcp completion "$(complete_line "$typed del-vip \\[fd17::5\\]:8")"
+	same "quoted" '[fd17::5]:80/tcp' completion "$(complete_line "$typed del-vip '[fd17::5]:8")"
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 # The command line: every wrong input has its exit status and its one line; JSON has its names.
 
-# Exit status, command, and what the error must mention. 172.17.0.5:80/tcp has one backend.
+# Exit status, command, and what the error must mention. 172.17.0.5:80/tcp has one backend, and so
+# has [fd17::5]:80/tcp.
 wrong_inputs() {
 	cat <<-END
 		2||
@@ -13,7 +14,7 @@ wrong_inputs() {
 		2|add-vip 172.17.0.5:81/tcp --nosuch|--nosuch
 		2|add-vip 172.17.0.5:81/tcp --method|--method
 		2|add-vip 172.17.0.5:81/tcp --method nosuch|nosuch
-		2|add-vip 172.17.0.5:81/tcp --method dsr|dsr
+		2|add-vip 172.17.0.5:81/tcp --method gue|gue
 		2|add-vip 172.17.0.5:81/tcp --scheduler nosuch|nosuch
 		2|add-vip 172.17.0.5:81/tcp 172.17.0.2|add-vip
 		2|add-vip 172.17.0.5:81/tcp --snat nosuch|nosuch
@@ -31,6 +32,20 @@ wrong_inputs() {
 		2|add-vip 172.17.0.5:81/nosuch|nosuch
 		2|add-vip 172.17.0.5:81/|
 		2|add-vip [2001:db8::5:81/tcp|2001:db8::5
+		2|add-vip 2001:db8::5:81/tcp|[2001:db8::1]:80
+		2|add-vip [fe80::5]:81/tcp|link-local
+		2|add-vip [fe80::5%eth0]:81/tcp|fe80::5%eth0
+		2|add-vip [ff02::5]:81/tcp|multicast
+		2|add-vip [::]:81/tcp|unspecified
+		2|add-vip [::1]:81/tcp|loopback
+		2|add-vip [::ffff:127.0.0.1]:81/tcp|loopback
+		2|add-vip [2001:db8::5]:81/tcp --snat fe80::5|link-local
+		1|add-vip [2001:db8::5]:81/tcp --snat 172.17.0.6|172.17.0.6
+		1|add-vip 172.17.0.5:81/tcp --snat 2001:db8::6|2001:db8::6
+		1|add-vip [fd17::5]:80|[fd17::5]:80
+		1|add-vip [fd17:0:0::5]:80/tcp|it exists
+		1|add-vip [fd17::5]:*/tcp|--force
+		1|set-vip [fd17::5]:80 --snat 172.17.0.6|172.17.0.6
 		1|add-vip 172.17.0.5:80/tcp|172.17.0.5:80/tcp
 		1|add-vip 172.17.0.5:80|172.17.0.5:80
 		1|add-vip 172.17.0.5:*/tcp|--force
@@ -47,6 +62,11 @@ wrong_inputs() {
 		1|add-backend 172.17.0.5:80/tcp 172.17.0.2:80|172.17.0.2:80
 		1|add-backend 172.17.0.5:81/tcp 172.17.0.2|172.17.0.5:81/tcp
 		1|add-backend 172.17.0.5:80/tcp [2001:db8::2]:80|2001:db8::2
+		1|add-backend [fd17::5]:80/tcp 172.17.0.2|172.17.0.2
+		1|add-backend [fd17::5]:80/tcp fd17::2|fd17::2
+		1|add-backend [fd17::5]:80/tcp fd17::5|fd17::5
+		2|add-backend [fd17::5]:80/tcp fe80::2|link-local
+		2|add-backend [fd17::5]:80/tcp [fd17::2|fd17::2
 		1|set-backend 172.17.0.5:80/tcp 172.17.0.3 --weight 2|172.17.0.3
 		2|set-backend 172.17.0.5:80/tcp 172.17.0.2 --state nosuch|nosuch
 		1|del-backend 172.17.0.5:80/tcp 172.17.0.3|172.17.0.3
@@ -95,6 +115,8 @@ test_wrong_inputs() {
 	attach eth0
 	lab_lbctl add-vip "$VIP"
 	lab_lbctl add-backend "$VIP" "$LAB_B1"
+	lab_lbctl add-vip "[$LAB_VIP6]:80"
+	lab_lbctl add-backend "[$LAB_VIP6]:80" "$LAB_B1_6"
 	before=$(config)
 	while IFS='|' read -r status command mention; do
 		read -ra args <<<"$command"

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * What a backend of method ipip needs, for machines without the ipip device: takes IPv4 out of
- * IPv4. Looks at the outer header as the kernel would, so that a wrong one is lost.
+ * What a backend of method ipip needs, for machines without tunnel devices: takes either family out
+ * of either. Looks at the outer header as the kernel would, so that a wrong one is lost.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-static __always_inline int sound(const struct iphdr *ip, __u64 room)
+/* The length of what it holds; 0: there is something wrong with it. */
+static __always_inline __u32 payload4(const struct iphdr *ip)
 {
 	const __u16 *words = (const void *)ip;
 	__u32 sum = 0;
@@ -21,30 +23,70 @@ static __always_inline int sound(const struct iphdr *ip, __u64 room)
 		sum += words[i];
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);
-	return ip->version == 4 && ip->ihl == 5 && sum == 0xffff && bpf_ntohs(ip->tot_len) <= room;
+	return ip->version == 4 && ip->ihl == 5 && sum == 0xffff ?
+		       bpf_ntohs(ip->tot_len) - sizeof(*ip) :
+		       0;
 }
 
-SEC("xdp")
-int decap(struct xdp_md *ctx)
+/* Is the inner packet as long as the outer one says? */
+static __always_inline int sound(const void *inner, const void *end, __u8 proto, __u32 holds)
 {
-	__u64 room = ctx->data_end - ctx->data - sizeof(struct ethhdr);
-	struct ethhdr *eth = (void *)(long)ctx->data, saved;
-	struct iphdr *outer = (void *)(eth + 1), *inner = outer + 1;
+	const struct ipv6hdr *ip6 = inner;
+	const struct iphdr *ip = inner;
 
-	if ((void *)(inner + 1) > (void *)(long)ctx->data_end ||
-	    eth->h_proto != bpf_htons(ETH_P_IP) || outer->protocol != IPPROTO_IPIP)
-		return XDP_PASS;
-	if (!sound(outer, room) ||
-	    bpf_ntohs(inner->tot_len) + sizeof(*outer) != bpf_ntohs(outer->tot_len))
+	if (proto == IPPROTO_IPIP)
+		return (const void *)(ip + 1) <= end && bpf_ntohs(ip->tot_len) == holds;
+	return (const void *)(ip6 + 1) <= end && bpf_ntohs(ip6->payload_len) + sizeof(*ip6) == holds;
+}
+
+/* Takes the outer header off, of which the inner one's family is told by proto. */
+static __always_inline int unwrap(struct xdp_md *ctx, int outer_len, __u8 proto)
+{
+	struct ethhdr *eth = (void *)(long)ctx->data, saved;
+
+	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
 		return XDP_DROP;
 	saved = *eth;
-	if (bpf_xdp_adjust_head(ctx, sizeof(*outer)))
+	saved.h_proto = proto == IPPROTO_IPIP ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+	if (bpf_xdp_adjust_head(ctx, outer_len))
 		return XDP_DROP;
 	eth = (void *)(long)ctx->data;
 	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
 		return XDP_DROP;
 	*eth = saved;
 	return XDP_PASS;
+}
+
+SEC("xdp")
+int decap(struct xdp_md *ctx)
+{
+	void *end = (void *)(long)ctx->data_end;
+	struct ethhdr *eth = (void *)(long)ctx->data;
+	struct iphdr *ip = (void *)(eth + 1);
+	struct ipv6hdr *ip6 = (void *)(eth + 1);
+	__u32 room, holds;
+	__u8 proto;
+	int len;
+
+	if ((void *)(ip + 1) + sizeof(*ip) > end)
+		return XDP_PASS;
+	if (eth->h_proto == bpf_htons(ETH_P_IP)) {
+		proto = ip->protocol;
+		len = sizeof(*ip);
+		holds = payload4(ip);
+	} else if (eth->h_proto == bpf_htons(ETH_P_IPV6) && (void *)(ip6 + 1) <= end) {
+		proto = ip6->nexthdr;
+		len = sizeof(*ip6);
+		holds = ip6->version == 6 ? bpf_ntohs(ip6->payload_len) : 0;
+	} else {
+		return XDP_PASS;
+	}
+	if (proto != IPPROTO_IPIP && proto != IPPROTO_IPV6)
+		return XDP_PASS;
+	room = (__u32)(end - (void *)ip) - len;
+	if (!holds || holds > room || !sound((void *)ip + len, end, proto, holds))
+		return XDP_DROP;
+	return unwrap(ctx, len, proto);
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

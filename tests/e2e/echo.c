@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,23 +47,39 @@ static uint64_t now_us(void)
 	return ts.tv_sec * 1000000ULL + ts.tv_nsec / 1000;
 }
 
-static struct sockaddr_in address(const char *host, const char *port)
-{
-	struct sockaddr_in addr = { .sin_family = AF_INET, .sin_port = htons(atoi(port)) };
+/* Of either family. */
+struct address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	};
+	socklen_t len;
+};
 
-	if (inet_pton(AF_INET, host, &addr.sin_addr) != 1 || !addr.sin_port) {
+static struct address address(const char *host, const char *port)
+{
+	struct address ret = { .v4.sin_port = htons(atoi(port)) }; /* where IPv6 has it, too */
+
+	_Static_assert(offsetof(struct sockaddr_in, sin_port) ==
+		       offsetof(struct sockaddr_in6, sin6_port), "one place for the port");
+	ret.len = strchr(host, ':') ? sizeof(ret.v6) : sizeof(ret.v4);
+	ret.any.sa_family = strchr(host, ':') ? AF_INET6 : AF_INET;
+	if (inet_pton(ret.any.sa_family, host, strchr(host, ':') ? (void *)&ret.v6.sin6_addr :
+								   (void *)&ret.v4.sin_addr) != 1 ||
+	    !ret.v4.sin_port) {
 		fprintf(stderr, "echo: wrong address: %s %s\n", host, port);
 		exit(2);
 	}
-	return addr;
+	return ret;
 }
 
-static int bound_socket(int type, const struct sockaddr_in *addr)
+static int bound_socket(int type, const struct address *addr)
 {
-	int fd = socket(AF_INET, type, 0), one = 1;
+	int fd = socket(addr->any.sa_family, type, 0), one = 1;
 
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
-	    bind(fd, (const struct sockaddr *)addr, sizeof(*addr)))
+	    bind(fd, &addr->any, addr->len))
 		die("bind");
 	return fd;
 }
@@ -71,7 +88,7 @@ static int bound_socket(int type, const struct sockaddr_in *addr)
 static void serve_udp(int fd, const char *name)
 {
 	char buf[NAME_LEN + 65536];
-	struct sockaddr_in from;
+	struct sockaddr_storage from;
 	socklen_t len = sizeof(from);
 	int no_check;
 	ssize_t n;
@@ -96,7 +113,7 @@ static bool serve_tcp(int fd, const char *name)
 
 static int serve(const char *host, const char *port, const char *name_arg)
 {
-	struct sockaddr_in addr = address(host, port);
+	struct address addr = address(host, port);
 	struct pollfd polls[64] = {
 		{ .fd = bound_socket(SOCK_STREAM, &addr), .events = POLLIN },
 		{ .fd = bound_socket(SOCK_DGRAM, &addr), .events = POLLIN },
@@ -128,13 +145,13 @@ static int serve(const char *host, const char *port, const char *name_arg)
 /* Talks ten times a second until SIGTERM, and prints the longest wait for an answer. */
 static int session(const char *host, const char *port)
 {
-	struct sockaddr_in to = address(host, port);
+	struct address to = address(host, port);
 	struct timeval wait = { .tv_sec = REPLY_MS / 1000 };
 	unsigned int rounds = 0, slowest = 0;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	int fd = socket(to.any.sa_family, SOCK_STREAM, 0);
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
-	if (connect(fd, (struct sockaddr *)&to, sizeof(to)))
+	if (connect(fd, &to.any, to.len))
 		die("connect");
 	while (!stopped) {
 		char out[16], in[64];
@@ -222,7 +239,7 @@ static int flows(const char *host, const char *port, unsigned int n, unsigned in
 		 bool checksum)
 {
 	struct rlimit files = { .rlim_cur = CLIENTS + 64, .rlim_max = CLIENTS + 64 };
-	struct sockaddr_in to = address(host, port);
+	struct address to = address(host, port);
 	struct timeval wait = { .tv_sec = REPLY_MS / 1000 };
 	static struct client clients[CLIENTS];
 	struct tally tally = { 0 };
@@ -231,9 +248,9 @@ static int flows(const char *host, const char *port, unsigned int n, unsigned in
 
 	setrlimit(RLIMIT_NOFILE, &files);
 	for (i = 0; i < n; i++) {
-		int fd = socket(AF_INET, SOCK_DGRAM, 0);
+		int fd = socket(to.any.sa_family, SOCK_DGRAM, 0);
 
-		if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof(to)) ||
+		if (fd < 0 || connect(fd, &to.any, to.len) ||
 		    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) ||
 		    setsockopt(fd, SOL_SOCKET, SO_NO_CHECK, &no_check, sizeof(no_check)))
 			die("socket");

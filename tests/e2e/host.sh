@@ -117,6 +117,35 @@ host_state() {
 	lab_in lb sysctl -a -r 'net.ipv[46].(ip_forward|conf.*\.(forwarding|accept_ra))$'
 }
 
+balancer() {
+	lab_in lb "$LBCTL" --pin-dir "$LAB_PINS/$1" "${@:2}"
+}
+
+# lo_forwards IPV4 IPV6: the switches of the route look-ups are so.
+lo_forwards() {
+	local now
+	now=$(lab_in lb cat /proc/sys/net/ipv{4,6}/conf/lo/forwarding | xargs)
+	[ "$now" = "$1 $2" ] || fail "lo's forwarding is $now; wanted $1 $2"
+}
+
+# The last of two balancers puts back what the first one found.
+test_last_unload_restores() {
+	local found
+	lab_up_two_armed
+	lab_has_ipv6 || skip "this kernel has no IPv6"
+	lab_in b1 "$LBCTL" --pin-dir "$LAB_PINS/3" attach eth0 # another namespace's is no concern
+	for found in 0 1; do
+		lab__sysctl lb net/ipv6/conf/lo/forwarding "$found"
+		balancer 1 attach eth0
+		balancer 2 attach eth1
+		lo_forwards 1 1
+		balancer 1 unload
+		lo_forwards 1 1
+		balancer 2 unload
+		lo_forwards 0 "$found"
+	done
+}
+
 # With veth, auto is generic and says so.
 test_auto_mode() {
 	local out

@@ -3,10 +3,15 @@
 # What the end-to-end tests share: the usual set-up, loads, and checks that say what they saw.
 
 SKIP=77
-VIP=172.17.0.5:80/tcp
+HOST=$LAB_VIP # the VIP's address as URLs have it
+VIP=$HOST:80/tcp
 BENCH=$LAB_ROOT/bench
 TABLE= # lbctl's default; set by modes such as native/lru
-declare -A MODES=() # test -> attach modes, and flow tables, that it runs in, if not only generic
+FAMILY=ipv4 # set by modes such as native/ipv6
+METHOD=ipip # of backends that answer clients themselves; set by modes such as native/dsr
+OTHER=0 # 1: backends of the other family, in modes such as native/other
+# Test -> attach modes, flow tables, families and methods that it runs in, if not only generic.
+declare -A MODES=()
 
 # full ACCEPTANCE USUAL [SLOW]: one of them.
 full() {
@@ -31,6 +36,47 @@ in_modes() {
 # in_both_modes TEST [MODE...]: and in these; acceptance runs it with the other flow table, too.
 in_both_modes() {
 	in_modes "$1" "generic native $(full "generic/lru native/lru" "${*:2}")"
+}
+
+# in_both_families TEST [MODE...]: in both modes with IPv4 and IPv6, and in these.
+in_both_families() {
+	in_modes "$1" "generic native generic/ipv6 native/ipv6 $(full "generic/lru native/lru" "${*:2}")"
+}
+
+# set_mode MODE[/TABLE][/METHOD][/FAMILY][/other]
+set_mode() {
+	local word
+	MODE=${1%%/*}
+	for word in ${1//\// }; do
+		case $word in
+		assoc | lru) TABLE=$word ;;
+		ipv[46]) FAMILY=$word ;;
+		ipip | dsr) METHOD=$word ;;
+		other) OTHER=1 ;;
+		esac
+	done
+}
+
+# The addresses of the lab that is up, in the test's family.
+use_family() {
+	if [ "$FAMILY" = ipv6 ]; then
+		lab_has_ipv6 || skip "this kernel has no IPv6"
+		LAB_OTHER_B1=$LAB_B1 LAB_OTHER_B2=$LAB_B2
+		LAB_CLIENT=$LAB_CLIENT6 LAB_LB=$LAB_LB6 LAB_VIP=$LAB_VIP6 LAB_B1=$LAB_B1_6 LAB_B2=$LAB_B2_6
+	else
+		LAB_OTHER_B1=$LAB_B1_6 LAB_OTHER_B2=$LAB_B2_6
+	fi
+	VIP=$(with_port "$LAB_VIP" 80/tcp)
+	HOST=${VIP%:80/tcp}
+}
+
+# with_port ADDRESS PORT: as one text, with brackets where they belong.
+with_port() {
+	if [[ $1 == *:* ]]; then
+		echo "[$1]:$2"
+	else
+		echo "$1:$2"
+	fi
 }
 
 # Says which command failed and by what way it was reached.
@@ -67,6 +113,7 @@ skip() {
 # A lab with web servers, and lbctl attached in the test's mode.
 lab_with_lbctl() {
 	lab_up
+	use_family
 	lab_nginx b1
 	lab_nginx b2
 	attach eth0
@@ -94,7 +141,7 @@ check() {
 
 # wrk_start FILE SECONDS [OPTION...]: wrk in the background, on the VIP.
 wrk_start() {
-	lab_start client wrk -t2 -c100 -d"$2s" -s "$BENCH/wrk.lua" "${@:3}" "http://$LAB_VIP:80/" \
+	lab_start client wrk -t2 -c100 -d"$2s" -s "$BENCH/wrk.lua" "${@:3}" "http://$HOST:80/" \
 		>"$LAB_DIR/$1"
 }
 
@@ -113,16 +160,16 @@ open_connections() {
 # By its name, which its page is.
 a_backend_answers() {
 	local name
-	name=$(fetch "http://$LAB_VIP/")
+	name=$(fetch "http://$HOST/")
 	[[ $name == b[12] ]] || fail "curl got $name"
 }
 
 # there_and_back MIB: a file of this size, down from a backend and up to one.
 there_and_back() {
 	lab_file big $(($1 << 20))
-	fetch --max-time 60 -o "$LAB_DIR/down" "http://$LAB_VIP/big"
+	fetch --max-time 60 -o "$LAB_DIR/down" "http://$HOST/big"
 	cmp "$LAB_DIR/down" "$LAB_DIR/www/big"
-	fetch --max-time 60 -T "$LAB_DIR/www/big" "http://$LAB_VIP/up/1"
+	fetch --max-time 60 -T "$LAB_DIR/www/big" "http://$HOST/up/1"
 	cmp "$LAB_DIR"/b?/up/1 "$LAB_DIR/www/big"
 }
 
@@ -135,5 +182,5 @@ in_share() {
 }
 
 fetch() {
-	lab_in client curl -sS --max-time "$(slow 5)" "$@"
+	lab_in client curl -gsS --max-time "$(slow 5)" "$@" # -g: brackets are no pattern
 }

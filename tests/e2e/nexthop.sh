@@ -80,3 +80,42 @@ test_route_changes() {
 	SINCE=${EPOCHREALTIME/./}
 	followed_soon b2
 }
+
+has_mac() {
+	[[ $(lab_in lb ip neigh show to "$1") == *lladdr* ]]
+}
+
+# Way to the clients: no packet of theirs has to come first.
+in_modes gateways_resolved generic generic/ipv6
+test_gateways_resolved() {
+	lab_up
+	use_family
+	lab_in lb ip route add default via "$LAB_CLIENT"
+	forget_neighbours
+	attach eth0
+	lab_until 5 has_mac "$LAB_CLIENT" || fail "$(lab_in lb ip neigh)"
+}
+
+# Replies to a link-local source address would pass no router: it is taken for none.
+in_modes no_link_local_source generic/ipv6
+test_no_link_local_source() {
+	lab_up
+	use_family
+	VIP='[2001:db8::5]:80/tcp'
+	lab_nginx b1
+	lab_in client ip route add 2001:db8::5 via "$LAB_LB"
+	lab_in lb ip addr del "$LAB_LB/64" dev eth0
+	lab_in lb ip route add fd17::/64 dev eth0
+	attach eth0
+	lab_lbctl add-vip "$VIP"
+	lab_lbctl add-backend "$VIP" "$LAB_B1"
+	lab_in client ip neigh replace "$LAB_LB" dev eth0 nud permanent \
+		lladdr "$(lab_in lb cat /sys/class/net/eth0/address)"
+	! fetch --max-time 1 "http://[2001:db8::5]/" 2>/dev/null || fail "it has a source address"
+	check "$(json show drops)" 'map(select(.reason == "no_snat"))[0].packets > 0'
+	lab_lbctl set-vip "$VIP" --snat 2001:db8::5
+	lab_in b1 ip route add 2001:db8::5 dev eth0
+	lab_in b1 ip neigh replace 2001:db8::5 dev eth0 nud permanent \
+		lladdr "$(lab_in lb cat /sys/class/net/eth0/address)"
+	[ "$(fetch "http://[2001:db8::5]/")" = b1 ]
+}

@@ -109,13 +109,13 @@ test_transfer_rate() {
 }
 
 # Client and backends on different interfaces of the balancer.
-in_both_modes two_armed
+in_both_families two_armed
 test_two_armed() {
 	lab_up_two_armed
+	use_family
 	lab_nginx b1
 	lab_nginx b2
 	attach eth0 eth1
-	VIP=$LAB_VIP:80/tcp
 	vip_up
 	wrk_start wrk 3
 	wrk_end "$LAB_PID" wrk
@@ -125,7 +125,8 @@ test_two_armed() {
 }
 
 # A little of all in one lab, for guests, where labs take long.
-in_modes smoke $(full generic generic "generic native generic/lru native/lru")
+in_modes smoke generic generic/ipv6 native/ipv6 \
+	$(full "" "" "native generic/lru native/lru generic/lru/ipv6 native/lru/ipv6")
 test_smoke() {
 	lab_with_lbctl
 	vip_up
@@ -137,7 +138,43 @@ test_smoke() {
 	udp_lab
 	udp_flows checksum 2
 	udp_flows nochecksum 2
+	all_shown
 	check "$(json show drops)" 'map(.packets) | add == 0'
+	one_by_one_gone
+}
+
+# Lists name VIPs, backends and clients in the one way there is to write them, in JSON and text.
+all_shown() {
+	local list
+	check "$(json show vips)" "map([.vip, .backends, .up]) | sort ==
+		([[\"$VIP\", 2, 2], [\"$HOST:53/udp\", 2, 2]] | sort)"
+	check "$(json show backends "$VIP")" "map(.backend) | sort ==
+		([\"$(with_port "$LAB_B1" 80)\", \"$(with_port "$LAB_B2" 80)\"] | sort)"
+	check "$(json show flows --vip "$VIP" --client "$LAB_CLIENT" --limit 5)" "length == 5 and all(
+		.vip == \"$VIP\" and (.client | startswith(\"$(with_port "$LAB_CLIENT" '')\")) and
+		(.backend | IN(\"$(with_port "$LAB_B1" 80)\", \"$(with_port "$LAB_B2" 80)\")))"
+	for list in vips backends flows; do
+		lab_lbctl show "$list" "$VIP" >"$LAB_DIR/list"
+		grep -qF "$VIP " "$LAB_DIR/list" || fail "show $list: $(head -n 3 "$LAB_DIR/list")"
+	done
+}
+
+# A backend drains and goes, and so do the flows: the other one has all that comes.
+one_by_one_gone() {
+	local i
+	lab_lbctl drain "$VIP" "$LAB_B2"
+	check "$(json show backends "$VIP")" "map(select(.backend == \"$(with_port "$LAB_B2" 80)\")) |
+		length == 1 and .[0].state == \"drain\""
+	for i in 1 2 3 4 5 6; do
+		[ "$(fetch "http://$HOST/")" = b1 ] || fail "a draining backend got a connection"
+	done
+	lab_lbctl del-backend "$VIP" "$LAB_B2"
+	lab_lbctl flush flows --vip "$HOST:53/udp"
+	check "$(json show flows --limit 100000)" "length > 0 and all(.vip == \"$VIP\" and
+		.backend == \"$(with_port "$LAB_B1" 80)\")"
+	lab_lbctl flush flows
+	check "$(json show flows)" 'length == 0'
+	[ "$(fetch "http://$HOST/")" = b1 ] || fail "the backend that is left doesn't answer"
 }
 
 forget_neighbours() {

@@ -76,6 +76,11 @@ static const struct text_case vip_cases[] = {
 	{ "[::]:80", NULL, "unspecified" },
 	{ "[::1]:80", NULL, "loopback" },
 	{ "[ff02::1]:80", NULL, "multicast" },
+	{ "[::ffff:127.0.0.1]:80", NULL, "loopback" },
+	{ "[fe80::1]:80", NULL, "link-local" },
+	{ "[febf:ffff::1]:80/udp", NULL, "link-local" },
+	{ "[fe7f::1]:80", "[fe7f::1]:80/tcp", NULL },
+	{ "[fec0::1]:*/udp", "[fec0::1]:*/udp", NULL },
 	{ "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:65535/tcp0123456789012345678901234567890", NULL,
 	  "too long" },
 };
@@ -94,6 +99,11 @@ static const struct text_case backend_cases[] = {
 	{ "127.0.0.1:80", NULL, "loopback" },
 	{ "0.0.0.0", NULL, "unspecified" },
 	{ "224.1.1.1:80", NULL, "multicast" },
+	{ "::", NULL, "unspecified" },
+	{ "::1", NULL, "loopback" },
+	{ "[ff02::1]:80", NULL, "multicast" },
+	{ "fe80::2", NULL, "link-local" },
+	{ "[fe80::2]:80", NULL, "link-local" },
 	{ "localhost", NULL, "bad address" },
 };
 
@@ -227,6 +237,10 @@ static void test_address_lists(void **state)
 	assert_int_equal(text__parse_addr_list("", addrs, 2, &n, &error), -EINVAL);
 	assert_int_equal(text__parse_addr_list("127.0.0.1", addrs, 2, &n, &error), -EINVAL);
 	assert_non_null(strstr(error.why, "loopback"));
+	assert_int_equal(text__parse_addr_list("2001:db8::1,fe80::1", addrs, 2, &n, &error), -EINVAL);
+	assert_non_null(strstr(error.why, "link-local"));
+	assert_int_equal(text__parse_addr_list("2001:db8::1,2001:db8::2", addrs, 2, &n, &error), 0);
+	assert_int_equal(n, 2);
 }
 
 static void test_clients(void **state)
