@@ -56,6 +56,7 @@ static int fib_enable(struct balancer *b, int family, struct lb_settings *settin
 	struct lb_settings other;
 	__s32 *found = balancer__lo_forwarding(settings, family);
 	int fd, value, err = host__forwarding_get(family, &value);
+	char note[192];
 
 	if (err == -ENOENT && family == AF_INET6) /* a host without IPv6 */
 		return 0;
@@ -71,9 +72,15 @@ static int fib_enable(struct balancer *b, int family, struct lb_settings *settin
 	}
 	if (!err && !value)
 		err = host__forwarding_set(family, 1);
+	if (err && family == AF_INET6) { /* IPv4 does without */
+		snprintf(note, sizeof(note),
+			 "IPv6 will be dropped as fwd_disabled: can't set "
+			 "net.ipv6.conf.lo.forwarding: %s", strerror(-err));
+		b->note(note);
+		return 0;
+	}
 	if (err)
-		text_error__set(error, "can't set net.ipv%d.conf.lo.forwarding: %s",
-				family == AF_INET6 ? 6 : 4, strerror(-err));
+		text_error__set(error, "can't set net.ipv4.conf.lo.forwarding: %s", strerror(-err));
 	return err;
 }
 
