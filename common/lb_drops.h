@@ -48,9 +48,6 @@
 	X(CHECKSUM, "checksum",                                                                    \
 	  "a packet too long to complete its checksum in native mode: attach with --mode generic") \
 	X(OUTPUT, "output", "the packet could not be prepared for sending: report this as a bug")    \
-	X(EXTENSIONS, "extensions",                                                                \
-	  "more IPv6 extension headers than are looked behind (8, or 200 bytes of them): look at "  \
-	  "the sender")                                                                            \
 	X(NOT_ON_LINK, "not_on_link",                                                              \
 	  "a backend of method dsr behind a router, which would send the packet back: ip route "   \
 	  "get BACKEND; use fullnat or ipip for it")

@@ -98,6 +98,8 @@ static int load(struct fixture *fx)
 	int err;
 
 	fx->has_context = runs_take_context();
+	/* Of the same series as the answer's MTU. */
+	fx->says_mtu = libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_check_mtu, NULL) == 1;
 	old = !fx->has_context || getenv("DATAPATH_OLD");
 
 	ct_hash_factors(SEED, fx->factors);

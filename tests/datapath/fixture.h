@@ -101,6 +101,7 @@ extern const uint32_t fixture_timeout_s[CT_STATES];
 struct fixture {
 	struct lb_bpf *skel;
 	bool has_context; /* test runs take a struct xdp_md here, and give it back */
+	bool says_mtu;	  /* bpf_fib_lookup() answers the route's MTU (Linux 5.12) */
 	int ingress_fd;	  /* old.bpf.c: the map that tells the interface; else -1 */
 	enum variant variant;
 	enum lb_table table;

@@ -205,6 +205,8 @@ uint32_t run__path_mtu(struct run *run, const struct frame *frame)
 {
 	struct frame after;
 
+	if (!run->fx->says_mtu)
+		return frame->v6 ? 1280 : 0;
 	run__translate(run, frame, &after);
 	return LAB_MTU - (after.outer_src ? after.outer_v6 ? IP6_LEN : IP_LEN : 0);
 }

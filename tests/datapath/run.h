@@ -122,7 +122,7 @@ void run__handshake(struct run *run);
 /* What a frame of the conversation has to become, and by which interface it leaves. */
 enum lab_iface run__translate(struct run *run, const struct frame *frame, struct frame *ret);
 
-/* The largest packet as it came that fits the way on, of the lab's links. */
+/* What an error says: the largest packet as it came that fits the way on, if the kernel tells. */
 uint32_t run__path_mtu(struct run *run, const struct frame *frame);
 
 /* Both halves of the flow, and that they fit together. */

@@ -170,8 +170,9 @@ one_by_one_gone() {
 	done
 	lab_lbctl del-backend "$VIP" "$LAB_B2"
 	lab_lbctl flush flows --vip "$HOST:53/udp"
-	check "$(json show flows --limit 100000)" "length > 0 and all(.vip == \"$VIP\" and
-		.backend == \"$(with_port "$LAB_B1" 80)\")"
+	# On a slow machine the last connection may be over its time, too.
+	check "$(json show flows --limit 100000)" "(length > 0 or ${E2E_SLOW:-1} > 1) and
+		all(.vip == \"$VIP\" and .backend == \"$(with_port "$LAB_B1" 80)\")"
 	lab_lbctl flush flows
 	check "$(json show flows)" 'length == 0'
 	[ "$(fetch "http://$HOST/")" = b1 ] || fail "the backend that is left doesn't answer"
