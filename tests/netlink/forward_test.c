@@ -21,11 +21,7 @@
 /* In the peer's namespace: it is a router. */
 static int advertise(void)
 {
-	struct nd_router_advert advert = {
-		.nd_ra_type = ND_ROUTER_ADVERT,
-		.nd_ra_curhoplimit = 64,
-		.nd_ra_router_lifetime = htons(1800),
-	};
+	struct nd_router_advert advert = { .nd_ra_type = ND_ROUTER_ADVERT };
 	struct sockaddr_in6 to = {
 		.sin6_family = AF_INET6,
 		.sin6_addr.s6_addr = { 0xff, 2, [15] = 1 }, /* all nodes */
@@ -33,6 +29,8 @@ static int advertise(void)
 	int fd, hops = 255;
 	char path[32];
 
+	advert.nd_ra_curhoplimit = 64; /* these two are of one union */
+	advert.nd_ra_router_lifetime = htons(1800);
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", peer);
 	if (setns(open(path, O_RDONLY), CLONE_NEWNET))
 		return 1;
