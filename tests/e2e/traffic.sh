@@ -109,7 +109,8 @@ test_transfer_rate() {
 }
 
 # Client and backends on different interfaces of the balancer.
-in_both_families two_armed
+in_modes two_armed $(full "generic native generic/ipv6 native/ipv6 generic/lru native/lru" \
+	"generic native generic/ipv6 native/ipv6" "generic native/ipv6")
 test_two_armed() {
 	lab_up_two_armed
 	use_family
@@ -125,8 +126,8 @@ test_two_armed() {
 }
 
 # A little of all in one lab, for guests, where labs take long.
-in_modes smoke generic generic/ipv6 native/ipv6 \
-	$(full "" "" "native generic/lru native/lru generic/lru/ipv6 native/lru/ipv6")
+in_modes smoke $(full "generic generic/ipv6 native/ipv6" "generic generic/ipv6 native/ipv6" \
+	"generic native/lru generic/lru/ipv6 native/ipv6")
 test_smoke() {
 	lab_with_lbctl
 	vip_up
