@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <arpa/inet.h>
+#include <netinet/ip_icmp.h>
 
 #include <linux/bpf.h>
 
@@ -88,7 +89,7 @@ unsigned int cases__all(struct rig_case *ret)
 	c = add(c, "pass/port/1", KIND_PORT, 1, RIG_FIXED);
 	c = add(c, "pass/port/random", KIND_PORT, RIG_FLOWS_MAX, RIG_RANDOM);
 	c = add(c, "pass/arp", KIND_ARP, 1, RIG_FIXED);
-	c = add(c, "pass/echo", KIND_ECHO, 1, RIG_FIXED);
+	c = add(c, "answer/echo", KIND_ECHO, 1, RIG_FIXED);
 	return c - ret;
 }
 
@@ -165,7 +166,7 @@ void case__frame(const struct rig *rig, const struct rig_case *c, struct rig_fra
 	if (c->kind == KIND_ARP)
 		packet__arp(ret->bytes);
 	if (c->kind == KIND_ECHO)
-		packet__echo(packet__client(0), LAB_HOST, ret->bytes);
+		packet__echo(ICMP_ECHO, packet__client(0), LAB_HOST, ret->bytes);
 }
 
 /* -- Checks ------------------------------------------------------------------------------------ */
@@ -224,6 +225,21 @@ static const char *check_passed(struct rig *rig, const struct rig_case *c)
 		       : NULL;
 }
 
+static const char *check_answered(struct rig *rig, const struct rig_case *c)
+{
+	uint8_t out[RIG_FRAME_LEN + 64], expected[RIG_FRAME_LEN];
+	struct rig_frame frame;
+	size_t len;
+
+	case__frame(rig, c, &frame);
+	packet__echo(ICMP_ECHOREPLY, LAB_HOST, packet__client(0), expected);
+	if (rig__once(rig, frame.bytes, out, sizeof(out), &len) != XDP_TX)
+		return "the answer is not XDP_TX";
+	return len != sizeof(expected) || memcmp(out, expected, len)
+		       ? "it is not the echo's reply"
+		       : NULL;
+}
+
 const char *case__check(struct rig *rig, const struct rig_case *c)
 {
 	const char *wrong = NULL;
@@ -231,6 +247,8 @@ const char *case__check(struct rig *rig, const struct rig_case *c)
 
 	if (c->kind == KIND_SWAP || c->kind == KIND_ENCAP)
 		return NULL;
+	if (c->kind == KIND_ECHO)
+		return check_answered(rig, c);
 	if (c->kind > KIND_FLOOD)
 		return check_passed(rig, c);
 	for (i = 0; c->kind == KIND_FLOOD && i < FLOOD; i++)

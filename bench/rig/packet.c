@@ -163,9 +163,9 @@ void packet__arp(uint8_t ret[RIG_FRAME_LEN])
 	put32(ret + 38, LAB_HOST);
 }
 
-void packet__echo(uint32_t src, uint32_t dst, uint8_t ret[RIG_FRAME_LEN])
+void packet__echo(uint8_t type, uint32_t src, uint32_t dst, uint8_t ret[RIG_FRAME_LEN])
 {
-	struct packet packet = packet__make(1, src, 0x0800, dst, 0);
+	struct packet packet = packet__make(1, src, type << 8, dst, 0);
 	uint8_t *icmp = ret + ETH_LEN + IP_LEN;
 
 	packet.flags = 0;

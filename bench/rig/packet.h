@@ -42,7 +42,9 @@ void packet__build(const struct packet *packet, uint8_t ret[RIG_FRAME_LEN]);
 void packet__frame(const struct packet *packet, struct rig_frame *ret);
 
 void packet__arp(uint8_t ret[RIG_FRAME_LEN]);
-void packet__echo(uint32_t src, uint32_t dst, uint8_t ret[RIG_FRAME_LEN]);
+
+/* type: ICMP_ECHO or ICMP_ECHOREPLY. */
+void packet__echo(uint8_t type, uint32_t src, uint32_t dst, uint8_t ret[RIG_FRAME_LEN]);
 
 /* Client i of the wrapper. */
 uint32_t packet__client(uint32_t i);

@@ -177,7 +177,8 @@ static int action_of(const struct rig_case *c)
 {
 	if (c->kind == KIND_FLOOD && c->method == METHOD_FULLNAT)
 		return XDP_DROP;
-	return c->kind <= KIND_FLOOD || c->kind == KIND_SWAP ? XDP_TX : XDP_PASS;
+	return c->kind <= KIND_FLOOD || c->kind == KIND_SWAP || c->kind == KIND_ECHO ? XDP_TX
+									     : XDP_PASS;
 }
 
 static int case_measure(struct rig *rig, const struct setup *setup, const struct rig_case *c,
