@@ -8,7 +8,7 @@
 
 #include <linux/types.h>
 
-#define LB_LAYOUT_VERSION 3
+#define LB_LAYOUT_VERSION 4
 
 #define LB_MAX_VIPS	4096
 #define LB_MAX_BACKENDS 16384 /* all VIPs together */

@@ -61,6 +61,15 @@ struct {
 	__array(values, struct lb_pool_map);
 } lb_pools SEC(".maps");
 
+/* For lbctl alone: ids of the maps in lb_pools, 0: none. Asking that map takes an RCU grace period. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, LB_MAX_VIPS);
+	__type(key, __u32);
+	__type(value, __u32);
+} lb_pool_ids SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);

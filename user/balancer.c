@@ -342,7 +342,7 @@ int balancer__sync(struct balancer *b)
 	if (err)
 		goto out;
 	for (i = 0; i < LB_MAX_VIPS; i++)
-		if (!sync->vips[i])
+		if (!sync->vips[i] && maps__pool_used(&b->maps, i))
 			maps__pool_del(&b->maps, i);
 	for (i = 0; i < LB_MAX_BACKENDS; i++) {
 		if (sync->backends[i] || !maps__backend_used(&b->maps, i))

@@ -20,6 +20,7 @@ const char *const map_names[MAPS] = {
 	[MAP_LOCAL_ADDRS] = "lb_local_addrs",
 	[MAP_VIPS] = "lb_vips",
 	[MAP_POOLS] = "lb_pools",
+	[MAP_POOL_IDS] = "lb_pool_ids",
 	[MAP_BACKENDS] = "lb_backends",
 	[MAP_BACKEND_PORTS] = "lb_backend_ports",
 	[MAP_BACKEND_NEXTHOPS] = "lb_backend_nexthops",
@@ -65,11 +66,13 @@ static int maps_map_arrays(struct maps *maps)
 
 	maps->backends = maps__mmap(maps->fd[MAP_BACKENDS],
 				    LB_MAX_BACKENDS * sizeof(*maps->backends), prot);
+	maps->pool_ids = maps__mmap(maps->fd[MAP_POOL_IDS],
+				    LB_MAX_VIPS * sizeof(*maps->pool_ids), prot);
 	maps->local_addrs = maps__mmap(maps->fd[MAP_LOCAL_ADDRS],
 				       LB_MAX_LOCALS * sizeof(*maps->local_addrs), prot);
 	maps->locals =
 		maps__mmap(maps->fd[MAP_LOCALS], LOCAL_SLOTS * sizeof(*maps->locals), prot);
-	return maps->backends && maps->local_addrs && maps->locals ? 0 : -ENOMEM;
+	return maps->backends && maps->pool_ids && maps->local_addrs && maps->locals ? 0 : -ENOMEM;
 }
 
 int maps__open(const char *dir, struct maps *ret, uint32_t *ret_layout)
@@ -118,11 +121,14 @@ void maps__close(struct maps *maps)
 
 	if (maps->backends)
 		munmap(maps->backends, LB_MAX_BACKENDS * sizeof(*maps->backends));
+	if (maps->pool_ids)
+		munmap(maps->pool_ids, LB_MAX_VIPS * sizeof(*maps->pool_ids));
 	if (maps->local_addrs)
 		munmap(maps->local_addrs, LB_MAX_LOCALS * sizeof(*maps->local_addrs));
 	if (maps->locals)
 		munmap(maps->locals, LOCAL_SLOTS * sizeof(*maps->locals));
 	maps->backends = NULL;
+	maps->pool_ids = NULL;
 	maps->local_addrs = NULL;
 	maps->locals = NULL;
 	for (i = 0; i < MAPS; i++) {

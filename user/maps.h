@@ -21,6 +21,7 @@ enum maps_id {
 	MAP_LOCAL_ADDRS,
 	MAP_VIPS,
 	MAP_POOLS,
+	MAP_POOL_IDS,
 	MAP_BACKENDS,
 	MAP_BACKEND_PORTS,
 	MAP_BACKEND_NEXTHOPS,
@@ -45,6 +46,7 @@ struct maps {
 	char dir[256];
 	int fd[MAPS];		      /* -1: not there */
 	struct lb_backend *backends;  /* mapped, LB_MAX_BACKENDS */
+	uint32_t *pool_ids;	      /* mapped, LB_MAX_VIPS; see maps__pool_get() */
 	struct lb_addr *local_addrs;  /* mapped, LB_MAX_LOCALS */
 	struct lb_local *locals;      /* mapped, LOCAL_SLOTS */
 	int cpus;		      /* possible CPUs: copies of a per-CPU value */
@@ -82,6 +84,8 @@ int maps__vip_each(struct maps *maps,
 int maps__pool_get(struct maps *maps, uint16_t vip_id, struct lb_pool *ret);
 int maps__pool_put(struct maps *maps, uint16_t vip_id, const struct lb_pool *pool);
 int maps__pool_del(struct maps *maps, uint16_t vip_id);
+/* Whether there may be a pool: true also where a command was killed while it made or removed one. */
+bool maps__pool_used(const struct maps *maps, uint16_t vip_id);
 
 /* Backends. add takes the free index that has been free longest; -ENOSPC. */
 int maps__backend_add(struct maps *maps, const struct lb_backend *backend,

@@ -12,15 +12,35 @@
 
 #include "local_table.h"
 
+bool maps__pool_used(const struct maps *maps, uint16_t vip_id)
+{
+	return maps->pool_ids[vip_id] != 0;
+}
+
+/*
+ * By lb_pool_ids, which names the published pool, or, before it is published, the next. It names a map
+ * that is gone where a reader was overtaken or a writer killed, and then lb_pools is asked: up to Linux
+ * 6.7 a look at it waits for an RCU grace period, 10 to 20 ms.
+ */
+static int pool_open(struct maps *maps, uint16_t vip_id)
+{
+	uint32_t key = vip_id, id = maps->pool_ids[vip_id];
+	int fd, err;
+
+	if (!id)
+		return -ENOENT;
+	fd = bpf_map_get_fd_by_id(id);
+	if (fd != -ENOENT)
+		return fd;
+	err = bpf_map_lookup_elem(maps->fd[MAP_POOLS], &key, &id);
+	return err ? err : bpf_map_get_fd_by_id(id);
+}
+
 int maps__pool_get(struct maps *maps, uint16_t vip_id, struct lb_pool *ret)
 {
-	uint32_t key = vip_id, map_id;
+	int fd = pool_open(maps, vip_id);
 	struct lb_pool *pool;
-	int fd, err = bpf_map_lookup_elem(maps->fd[MAP_POOLS], &key, &map_id);
 
-	if (err)
-		return err;
-	fd = bpf_map_get_fd_by_id(map_id);
 	if (fd < 0)
 		return fd;
 	pool = maps__mmap(fd, sizeof(*pool), PROT_READ);
@@ -35,19 +55,26 @@ int maps__pool_get(struct maps *maps, uint16_t vip_id, struct lb_pool *ret)
 int maps__pool_put(struct maps *maps, uint16_t vip_id, const struct lb_pool *pool)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_MMAPABLE);
-	uint32_t key = vip_id;
+	uint32_t key = vip_id, was = maps->pool_ids[vip_id], size = sizeof(struct bpf_map_info);
+	struct bpf_map_info info = {};
 	struct lb_pool *inner;
-	int fd, err = -ENOMEM;
+	int fd, err;
 
 	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "lb_pool", sizeof(key), sizeof(*pool), 1, &opts);
 	if (fd < 0)
 		return fd;
-	inner = maps__mmap(fd, sizeof(*inner), PROT_READ | PROT_WRITE);
+	err = bpf_obj_get_info_by_fd(fd, &info, &size);
+	inner = err ? NULL : maps__mmap(fd, sizeof(*inner), PROT_READ | PROT_WRITE);
 	if (inner) {
 		memcpy(inner, pool, sizeof(*pool));
 		munmap(inner, sizeof(*inner));
+		maps->pool_ids[vip_id] = info.id;
 		/* The kernel waits for an RCU grace period here (maybe_wait_bpf_programs()). */
 		err = bpf_map_update_elem(maps->fd[MAP_POOLS], &key, &fd, BPF_ANY);
+		if (err)
+			maps->pool_ids[vip_id] = was;
+	} else if (!err) {
+		err = -ENOMEM;
 	}
 	close(fd);
 	return err;
@@ -58,7 +85,10 @@ int maps__pool_del(struct maps *maps, uint16_t vip_id)
 	uint32_t key = vip_id;
 	int err = bpf_map_delete_elem(maps->fd[MAP_POOLS], &key);
 
-	return err == -ENOENT ? 0 : err;
+	if (err && err != -ENOENT)
+		return err;
+	maps->pool_ids[vip_id] = 0;
+	return 0;
 }
 
 int maps__backend_nexthop_put(struct maps *maps, uint32_t index, const struct lb_nexthop *nexthop)

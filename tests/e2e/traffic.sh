@@ -171,8 +171,7 @@ one_by_one_gone() {
 	done
 	lab_lbctl del-backend "$VIP" "$LAB_B2"
 	lab_lbctl flush flows --vip "$HOST:53/udp"
-	# On a slow machine the last connection may be over its time, too.
-	check "$(json show flows --limit 100000)" "(length > 0 or ${E2E_SLOW:-1} > 1) and
+	check "$(json show flows --limit 100000)" "length > 0 and
 		all(.vip == \"$VIP\" and .backend == \"$(with_port "$LAB_B1" 80)\")"
 	lab_lbctl flush flows
 	check "$(json show flows)" 'length == 0'
