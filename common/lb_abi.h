@@ -21,6 +21,7 @@
 #define LB_MAGLEV_SLOTS 65537 /* prime; Maglev (NSDI '16) section 3.4 */
 #define LB_SNAT_MAX	8
 #define LB_PORT_RANGES	2
+#define LB_RATE_MAX	1000000000 /* times 32 bits of jiffies it fits into 64 */
 
 /* One address type for both families: IPv4 lies in it as ::ffff:a.b.c.d (RFC 4291, 2.5.5.2). */
 struct lb_addr {
@@ -97,7 +98,25 @@ struct lb_vip {
 	__u8 pad[2];
 	__u16 snat[LB_SNAT_MAX];   /* local ids */
 	__u16 timeout[CT_STATES_MAX]; /* ct_timeout_pack(); 0: that of lb_settings */
+	__u32 new_rate; /* flows a second that are tracked; 0: no limit */
+	__u32 allow;	/* the list that clients have to be on; 0: none */
 };
+
+/*
+ * Key of lb_prefixes, a longest-prefix match: clients that are on a list. VIPs name theirs by number, and
+ * a changed list is one of a new number, so that the VIP's entry switches from all of it to all of that.
+ */
+#define LB_LIST_DENY 0 /* new flows of these clients are dropped, whatever the VIP */
+#define LB_LIST_V6   0x80000000 /* with the number: its IPv6 part, for ::/0 is not 0.0.0.0/0, too */
+
+struct lb_prefix {
+	__u32 bits; /* that count: 32 of the list and those of the address; IPv4's from 128 on */
+	__u32 list; /* number, and LB_LIST_V6 */
+	struct lb_addr addr;
+};
+
+#define LB_PREFIX_BITS	(32 + 128)
+#define LB_MAX_PREFIXES 65536
 
 /* A backend as a Maglev slot and a flow name it. A removed backend's generation is gone for good. */
 struct lb_backend_ref {
@@ -335,6 +354,8 @@ struct lb_settings {
 	__u32 fib_generation;	  /* never 0; a change makes all that is kept of the FIB void */
 	__s32 lo_forwarding6;	  /* IPv6, and */
 	__s32 lo_forwarding;	  /* IPv4: value found before attach; -1: not touched */
+	__u32 new_rate; /* flows a second and CPU that are tracked; 0: no limit */
+	__u32 deny;	/* 1: there may be prefixes in LB_LIST_DENY */
 	__u32 dirty; /* 1: a change has begun; found so by the next lbctl, it was cut short */
 };
 
@@ -347,6 +368,7 @@ struct lb_totals {
 	__u64 ports_reused;  /* source ports taken again while the backend may hold them in TIME_WAIT */
 	__u64 ports_failed;  /* tries that found the port taken */
 	__u64 resets;	     /* RSTs sent to clients of unknown TCP flows */
+	__u64 untracked;     /* packets forwarded by the hash alone, above a limit of new flows */
 };
 
 /*
@@ -398,7 +420,8 @@ struct lb_config {
 
 LB_ASSERT_SIZE(lb_service_key, 24);
 LB_ASSERT_SIZE(lb_local, 32);
-LB_ASSERT_SIZE(lb_vip, 40);
+LB_ASSERT_SIZE(lb_vip, 48);
+LB_ASSERT_SIZE(lb_prefix, 24);
 LB_ASSERT_SIZE(lb_pool_member, 16);
 LB_ASSERT_SIZE(lb_backend, 64);
 LB_ASSERT_SIZE(lb_kept, 40);
@@ -407,7 +430,7 @@ LB_ASSERT_SIZE(ct_key, 24);
 LB_ASSERT_SIZE(ct_flow, 64);
 LB_ASSERT_SIZE(ct_cold, 24);
 LB_ASSERT_SIZE(lb_reap_half, 32);
-LB_ASSERT_SIZE(lb_settings, 80);
+LB_ASSERT_SIZE(lb_settings, 88);
 LB_ASSERT_SIZE(lb_config, 56);
 
 #endif

@@ -50,7 +50,15 @@
 	X(OUTPUT, "output", "the packet could not be prepared for sending: report this as a bug")    \
 	X(NOT_ON_LINK, "not_on_link",                                                              \
 	  "a backend of method dsr behind a router, which would send the packet back: ip route "   \
-	  "get BACKEND; use fullnat or ipip for it")
+	  "get BACKEND; use fullnat or ipip for it")                                               \
+	X(DENIED, "denied",                                                                        \
+	  "a new flow of a client that lbctl deny show lists: meant, or lbctl deny del PREFIX")    \
+	X(NOT_ALLOWED, "not_allowed",                                                              \
+	  "a new flow of a client that is not in the VIP's --allow: meant, or lbctl set-vip VIP "  \
+	  "--allow")                                                                               \
+	X(NEW_RATE, "new_rate",                                                                    \
+	  "a new flow above the VIP's --new-rate or that of attach, which holds for each CPU: a "  \
+	  "flood, or raise it (set-vip VIP --new-rate N, attach IFACE --new-rate N)")
 
 enum lb_drop {
 #define LB_DROP_ENUM(name, text, help) LB_DROP_##name,

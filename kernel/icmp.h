@@ -213,7 +213,6 @@ static __noinline int icmp_rewrite(const struct xdp_md *ctx, const struct lb_pkt
 static __always_inline enum lb_verdict icmp_error(struct xdp_md *ctx, struct lb_scratch *scratch)
 {
 	struct lb_pkt *pkt = &scratch->pkt;
-	struct lb_backend_stats *stats;
 	struct lb_backend *backend;
 	enum lb_verdict verdict;
 	struct ct_ref ref = {};
@@ -233,14 +232,9 @@ static __always_inline enum lb_verdict icmp_error(struct xdp_md *ctx, struct lb_
 	verdict = flow_target(pkt, &ref, backend);
 	if (verdict != LB_NEXT)
 		return verdict;
-	stats = bpf_map_lookup_elem(&lb_backend_stats, &pkt->backend);
-	if (!stats)
-		return lb_drop(LB_DROP_FLOW_BUSY);
-	verdict = nexthop_find(ctx, pkt, ref.flow, stats);
+	verdict = nexthop_carry(ctx, pkt, ref.flow);
 	if (verdict != LB_NEXT)
 		return verdict;
-	stats->carried.packets++;
-	stats->carried.bytes += pkt->l3_len;
 	if (pkt->method == LB_METHOD_FULLNAT)
 		return icmp_rewrite(ctx, pkt, &scratch->outer, icmp_rewrite_quote(ctx, pkt));
 	return pkt->method == LB_METHOD_DSR ? direct(ctx, pkt) : tunnel(ctx, pkt);

@@ -22,6 +22,7 @@
 #include "rewrite.h"
 #include "service.h"
 #include "tunnel.h"
+#include "untracked.h"
 
 /*
  * Fragments have a flow only with their ports, so later ones can't be told apart from the host's
@@ -73,10 +74,10 @@ static __always_inline enum lb_verdict send(struct xdp_md *ctx, struct lb_pkt *p
 	return LB_HANDOVER;
 }
 
-static __always_inline enum lb_verdict icmp_go(struct xdp_md *ctx, struct lb_pkt *pkt)
+/* What a function that the verifier looks at by itself answered. */
+static __always_inline enum lb_verdict send_next(struct xdp_md *ctx, struct lb_pkt *pkt,
+						 enum lb_verdict verdict)
 {
-	enum lb_verdict verdict = icmp(ctx);
-
 	return verdict == LB_NEXT ? send(ctx, pkt) : verdict;
 }
 
@@ -99,7 +100,7 @@ static __always_inline enum lb_verdict parse(struct xdp_md *ctx, struct lb_pkt *
 	if (unlikely(verdict == lb_drop(LB_DROP_MALFORMED)))
 		return malformed(pkt->tuple.dport);
 	if (verdict == LB_PASS && icmp_is(pkt))
-		return icmp_go(ctx, pkt);
+		return send_next(ctx, pkt, icmp(ctx));
 	if (verdict != LB_NEXT)
 		return verdict;
 	return local_wants(pkt);
@@ -112,6 +113,8 @@ static __always_inline enum lb_verdict open(struct xdp_md *ctx, struct lb_pkt *p
 
 	ct_prefetch(pkt);
 	verdict = flow_choose(ctx, (__u32)hash);
+	if (verdict == LB_NEXT && pkt->untracked)
+		return send_next(ctx, pkt, untracked(ctx));
 	if (verdict == LB_NEXT)
 		return flow_open(hash >> 32);
 	if (verdict == LB_TX)
@@ -146,14 +149,7 @@ static __always_inline enum lb_verdict track(struct xdp_md *ctx, struct lb_pkt *
 static __always_inline enum lb_verdict change(struct xdp_md *ctx, const struct lb_pkt *pkt,
 					      struct ct_flow *flow)
 {
-	enum lb_verdict verdict;
-
-	if (pkt->method == LB_METHOD_FULLNAT)
-		return rewrite(ctx, pkt, flow);
-	verdict = tunnel_complete(ctx, pkt);
-	if (verdict != LB_NEXT)
-		return verdict;
-	return pkt->method == LB_METHOD_DSR ? direct(ctx, pkt) : tunnel(ctx, pkt);
+	return pkt->method == LB_METHOD_FULLNAT ? rewrite(ctx, pkt, flow) : one_way(ctx, pkt);
 }
 
 static __always_inline enum lb_verdict journey(struct xdp_md *ctx, struct lb_pkt *pkt)

@@ -46,6 +46,28 @@ struct {
 	__type(value, struct lb_vip);
 } lb_vips SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, LB_MAX_PREFIXES);
+	__type(key, struct lb_prefix);
+	__type(value, __u32);
+} lb_prefixes SEC(".maps");
+
+/* New flows that may be tracked now, times hz: a second's at most. Of a CPU, or of a VIP for all CPUs. */
+struct lb_bucket {
+	struct bpf_spin_lock lock;
+	__u32 since; /* low 32 bits of jiffies */
+	__u64 credit;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LB_MAX_VIPS);
+	__type(key, __u32);
+	__type(value, struct lb_bucket);
+} lb_vip_buckets SEC(".maps");
+
 struct lb_pool_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -176,6 +198,9 @@ struct lb_scratch {
 	struct lb_reap_half reaped;
 	struct lb_news news; /* flow_learn() */
 	struct lb_tuple outer; /* icmp_error(): the addresses that the error came with */
+	__u32 new_since; /* admit_flow(): of this CPU, as in struct lb_bucket */
+	__u32 pad2;
+	__u64 new_credit;
 	__u32 report_since;    /* report(): the second's begin, low 32 bits of jiffies, and ... */
 	__u32 report_n;	       /* ... how many in it */
 	__u32 report_kind;     /* type and code */

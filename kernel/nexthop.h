@@ -268,4 +268,21 @@ static __always_inline enum lb_verdict nexthop_find(struct xdp_md *ctx, struct l
 	return nexthop_ask(ctx, fib_generation);
 }
 
+/* Off the main road: the same, and counts the packet as carried. */
+static __always_inline enum lb_verdict nexthop_carry(struct xdp_md *ctx, struct lb_pkt *pkt,
+						     const struct ct_flow *flow)
+{
+	struct lb_backend_stats *stats = bpf_map_lookup_elem(&lb_backend_stats, &pkt->backend);
+	enum lb_verdict verdict;
+
+	if (!stats)
+		return lb_drop(LB_DROP_FLOW_BUSY);
+	verdict = nexthop_find(ctx, pkt, flow, stats);
+	if (verdict != LB_NEXT)
+		return verdict;
+	stats->carried.packets++;
+	stats->carried.bytes += pkt->l3_len;
+	return LB_NEXT;
+}
+
 #endif

@@ -3,6 +3,7 @@
 #ifndef LB_OPEN_H
 #define LB_OPEN_H
 
+#include "admit.h"
 #include "flow.h"
 #include "hash.h"
 #include "service.h"
@@ -75,10 +76,15 @@ __noinline int open_not_ours(struct xdp_md *ctx)
 	return LB_PASS;
 }
 
+static __always_inline int open_is_reset(__u8 flags)
+{
+	return (flags & (LB_TCP_SYN | LB_TCP_FIN | LB_TCP_RST)) == LB_TCP_RST;
+}
+
 /*
  * What may open a flow. In the middle of a TCP connection fullnat can't find the source port that
  * the backend knows it by, so the client is told at once (LB_TX: by a RST, see reset.h). Where the
- * backend sees the client's own packets, the hash finds it again.
+ * backend sees the client's own packets, the hash finds it again; a RST gets there, and opens nothing.
  */
 static __always_inline enum lb_verdict open_allowed(const struct lb_pkt *pkt, __u8 method)
 {
@@ -86,7 +92,8 @@ static __always_inline enum lb_verdict open_allowed(const struct lb_pkt *pkt, __
 
 	if (pkt->ip_proto != IPPROTO_TCP || flags == LB_TCP_SYN)
 		return LB_NEXT;
-	if (flags == LB_TCP_ACK || flags == (LB_TCP_ACK | LB_TCP_FIN))
+	if (flags == LB_TCP_ACK || flags == (LB_TCP_ACK | LB_TCP_FIN) ||
+	    (method != LB_METHOD_FULLNAT && open_is_reset(flags)))
 		return method == LB_METHOD_FULLNAT ? LB_TX : LB_NEXT;
 	return lb_drop(LB_DROP_TCP_FLAGS);
 }
@@ -209,7 +216,8 @@ __noinline int flow_open(__u32 hash)
 }
 
 /*
- * VIP and backend for the packet, which has no flow. LB_NEXT: flow_open() makes it. LB_TX: the packet
+ * VIP and backend for the packet, which has no flow. LB_NEXT: flow_open() makes it, or untracked() sends
+ * it on without. LB_TX: the packet
  * is to be answered with a RST. LB_PASS: it is no VIP's.
  */
 __noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
@@ -229,9 +237,15 @@ __noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
 		return LB_PASS;
 	pkt->vip = vip->id;
 	pkt->has_vip = 1;
-	verdict = open_allowed(pkt, vip->method);
+	verdict = admit_client(&pkt->tuple.src, vip);
+	if (verdict == LB_NEXT)
+		verdict = open_allowed(pkt, vip->method);
 	if (verdict != LB_NEXT)
 		return verdict;
+	pkt->untracked = (pkt->ip_proto == IPPROTO_TCP && open_is_reset(pkt->tcp_flags)) ||
+			 !admit_flow(scratch, vip);
+	if (pkt->untracked && vip->method == LB_METHOD_FULLNAT)
+		return lb_drop(LB_DROP_NEW_RATE);
 	backend = backend_select(vip, &pkt->tuple.src, hash, &chosen);
 	if (!backend)
 		return lb_drop(LB_DROP_NO_BACKEND);
@@ -264,6 +278,7 @@ __noinline int flow_restart(__u32 now)
 	vip = service_find(&scratch->pkt.tuple.dst, scratch->pkt.tuple.dport,
 			   scratch->pkt.ip_proto);
 	if (!vip || pair != flow_is_pair(ref.flow) ||
+	    admit_client(&scratch->pkt.tuple.src, vip) != LB_NEXT ||
 	    !backend_select(vip, &scratch->pkt.tuple.src, (__u32)open_hash(&scratch->pkt),
 			    &chosen) ||
 	    chosen.index != ref.flow->backend || chosen.gen != ref.flow->gen ||

@@ -106,4 +106,13 @@ static __always_inline enum lb_verdict direct(struct xdp_md *ctx, const struct l
 	return tunnel_hop(ctx, pkt, eth + 1);
 }
 
+static __always_inline enum lb_verdict one_way(struct xdp_md *ctx, const struct lb_pkt *pkt)
+{
+	enum lb_verdict verdict = tunnel_complete(ctx, pkt);
+
+	if (verdict != LB_NEXT)
+		return verdict;
+	return pkt->method == LB_METHOD_DSR ? direct(ctx, pkt) : tunnel(ctx, pkt);
+}
+
 #endif

@@ -3,14 +3,14 @@
 # Bash completion of lbctl: commands, options, interfaces, and the VIPs and backends there are.
 
 _lbctl_commands="attach detach unload add-vip set-vip del-vip add-backend set-backend del-backend
-	drain show flush gc version help"
+	drain deny show flush gc version help"
 
 _lbctl_options() {
 	local filters="--vip --backend --client --state --proto"
 	case $1 in
-	attach) echo --mode --flow-table --flows ;;
+	attach) echo --mode --flow-table --flows --new-rate ;;
 	detach) echo --all ;;
-	add-vip | set-vip) echo --method --scheduler --hash --snat --timeout --force ;;
+	add-vip | set-vip) echo --method --scheduler --hash --snat --allow --new-rate --timeout --force ;;
 	add-backend) echo --weight ;;
 	set-backend) echo --weight --state ;;
 	drain) echo --wait ;;
@@ -30,6 +30,7 @@ _lbctl_argument() {
 	--hash) echo 5tuple source ;;
 	--output | -o) echo table json ;;
 	--proto) echo tcp udp ;;
+	--allow) echo any ;;
 	--timeout) echo syn= established= fin= closed= new= assured= ;;
 	--state)
 		case ${3:-}:${4:-} in
@@ -50,6 +51,10 @@ _lbctl_ask() {
 		grep -o "\"$2\": *\"[^\"]*\"" | cut -d'"' -f4 | sort -u
 }
 
+_lbctl_denied() {
+	"${_lbctl_call[@]}" -o json deny show 2>/dev/null </dev/null | grep -o '[^"]*/[0-9]*'
+}
+
 # _lbctl_operand N OPERANDS...: what may come behind these; the first is the command.
 _lbctl_operand() {
 	case $1:${2:-} in
@@ -58,6 +63,8 @@ _lbctl_operand() {
 	*:detach) _lbctl_ask interfaces interface ;;
 	1:set-vip | 1:del-vip | 1:*-backend | 1:drain) _lbctl_ask vips vip ;;
 	2:set-backend | 2:del-backend | 2:drain) _lbctl_ask backends backend "$3" ;;
+	1:deny) echo add del show ;;
+	2:deny) [ "$3" = add ] || _lbctl_denied ;;
 	1:show) echo vips backends flows interfaces drops stats ;;
 	2:show) [[ $3 != @(vips|backends|flows) ]] || _lbctl_ask vips vip ;;
 	1:flush) echo flows ;;

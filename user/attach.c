@@ -390,6 +390,19 @@ int balancer__attach(struct balancer *b, const char *iface, const struct attach_
 	return 0;
 }
 
+int balancer__set_new_rate(struct balancer *b, uint32_t rate, struct text_error *error)
+{
+	struct lb_settings settings;
+	int err = maps__settings(&b->maps, &settings);
+
+	settings.new_rate = rate;
+	if (!err)
+		err = maps__settings_put(&b->maps, &settings);
+	if (err)
+		text_error__set(error, "%s", strerror(-err));
+	return err;
+}
+
 static int mark_fullnat(const struct lb_service_key *key, const struct lb_vip *vip, void *arg)
 {
 	(void)key;

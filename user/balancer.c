@@ -89,6 +89,7 @@ static int first_settings(struct lb_settings *ret)
 	ret->layout = LB_LAYOUT_VERSION;
 	ret->lo_forwarding = ret->lo_forwarding6 = -1;
 	ret->fib_generation = 1;
+	ret->new_rate = BALANCER_NEW_RATE;
 	for (i = 0; !err && i < CT_STATES; i++)
 		ret->timeout[i] = ct_timeout_pack(ct_timeout_s[i] * hz);
 	if (!err && getrandom(&ret->seed, sizeof(ret->seed), 0) != sizeof(ret->seed))
@@ -232,6 +233,8 @@ struct sync {
 	struct lb_pool *pool;
 	bool vips[LB_MAX_VIPS];
 	bool backends[LB_MAX_BACKENDS];
+	uint32_t lists[LB_MAX_VIPS];
+	size_t lists_n;
 	uint16_t locals[LB_MAX_LOCALS]; /* flags */
 	uint64_t ports[LB_MAX_LOCALS];	/* lb_local.ports */
 };
@@ -253,6 +256,8 @@ static int sync_vip(const struct lb_service_key *key, const struct lb_vip *vip, 
 	if (err)
 		return err;
 	sync->vips[vip->id] = true;
+	if (vip->allow && sync->lists_n < LB_MAX_VIPS)
+		sync->lists[sync->lists_n++] = vip->allow;
 	sync->locals[id] |= LB_LOCAL_VIP;
 	sync->ports[id] |= balancer__port_bits(key);
 	for (i = 0; i < vip->snat_n && i < LB_SNAT_MAX; i++)
@@ -352,6 +357,8 @@ int balancer__sync(struct balancer *b)
 		sync_neighbour(sync, &b->maps.backends[i].addr);
 	}
 	err = sync_locals(sync);
+	if (!err)
+		err = balancer__lists_sync(b, sync->lists, sync->lists_n);
 out:
 	free(sync->pool);
 	free(sync);

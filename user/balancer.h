@@ -40,6 +40,11 @@ uint64_t balancer__port_bits(const struct lb_service_key *key);
 /* Removes what no VIP refers to: backends, pools, addresses. */
 int balancer__sync(struct balancer *b);
 
+/* New flows a second and CPU, unless attach says otherwise: what takes a CPU a third of its time. */
+#define BALANCER_NEW_RATE 500000
+
+#define BALANCER_ALLOW_MAX 256 /* prefixes of a VIP */
+
 /* Options of add-vip and set-vip. */
 struct vip_options {
 	int method;
@@ -50,6 +55,11 @@ struct vip_options {
 	struct lb_addr snat[LB_SNAT_MAX];
 	size_t snat_n;
 	uint32_t timeout_ms[CT_STATES]; /* 0: as it is */
+	bool has_new_rate;
+	uint32_t new_rate; /* 0: no limit */
+	bool has_allow;
+	struct lb_prefix allow[BALANCER_ALLOW_MAX];
+	size_t allow_n; /* 0: everybody */
 };
 
 int balancer__add_vip(struct balancer *b, const struct service *service,
@@ -57,6 +67,15 @@ int balancer__add_vip(struct balancer *b, const struct service *service,
 int balancer__set_vip(struct balancer *b, const struct service *service,
 		      const struct vip_options *options, struct text_error *error);
 int balancer__del_vip(struct balancer *b, const struct service *service, struct text_error *error);
+
+/* Clients that open no flows; a prefix of LB_LIST_DENY. -EEXIST, -ENOENT. */
+int balancer__deny_add(struct balancer *b, const struct lb_prefix *prefix, struct text_error *error);
+int balancer__deny_del(struct balancer *b, const struct lb_prefix *prefix, struct text_error *error);
+/* A new list, for a VIP's entry to name; n 0: list 0, which allows everybody. */
+int balancer__allow_make(struct balancer *b, const struct lb_prefix *prefixes, size_t n,
+			 uint32_t *ret_list, struct text_error *error);
+/* Removes what is on no list but these n. */
+int balancer__lists_sync(struct balancer *b, const uint32_t *lists, size_t n);
 
 int balancer__add_backend(struct balancer *b, const struct service *service,
 			  const struct endpoint *backend, uint16_t weight,
@@ -120,6 +139,8 @@ struct attach_wish {
 	int mode;	/* enum attach_mode */
 	uint32_t flows; /* 0: not given */
 	int table;	/* enum lb_table; -1: not given */
+	bool has_new_rate;
+	uint32_t new_rate; /* 0: no limit */
 };
 
 /*
@@ -131,6 +152,8 @@ int balancer__links_sync(struct balancer *b, struct text_error *error); /* befor
 int balancer__attach_check(struct balancer *b, const char *iface, struct text_error *error);
 int balancer__attach(struct balancer *b, const char *iface, const struct attach_wish *wish,
 		     void (*say)(const char *text), bool *ret_new, struct text_error *error);
+/* New flows a second and CPU that are tracked; 0: no limit. */
+int balancer__set_new_rate(struct balancer *b, uint32_t rate, struct text_error *error);
 int balancer__detach_check(struct balancer *b, const char *iface, struct text_error *error);
 int balancer__detach(struct balancer *b, const char *iface, struct text_error *error);
 int balancer__detach_all(struct balancer *b, struct text_error *error);

@@ -176,7 +176,12 @@ static int vip_apply(struct balancer *b, const struct service *service,
 		if (options->timeout_ms[i])
 			vip->timeout[i] = ct_timeout_pack(
 				((uint64_t)options->timeout_ms[i] * hz + 999) / 1000);
-	return vip_snat(b, service, options, vip, error);
+	if (options->has_new_rate)
+		vip->new_rate = options->new_rate;
+	err = vip_snat(b, service, options, vip, error);
+	if (!err && options->has_allow)
+		err = balancer__allow_make(b, options->allow, options->allow_n, &vip->allow, error);
+	return err;
 }
 
 int balancer__add_vip(struct balancer *b, const struct service *service,
@@ -253,16 +258,17 @@ int balancer__set_vip(struct balancer *b, const struct service *service,
 	struct lb_vip vip;
 	int err = balancer__find_vip(b, service, &vip, error);
 
-	if (!err)
-		err = vip_apply(b, service, options, &vip, error);
-	if (!err)
-		err = method_check(b, service, &vip, error);
 	if (err)
 		return err;
-	service__to_key(service, &key);
-	err = maps__vip_put(&b->maps, &key, &vip);
-	if (err)
-		text_error__set(error, "%s", strerror(-err));
+	err = vip_apply(b, service, options, &vip, error);
+	if (!err)
+		err = method_check(b, service, &vip, error);
+	if (!err) {
+		service__to_key(service, &key);
+		err = maps__vip_put(&b->maps, &key, &vip);
+		if (err)
+			text_error__set(error, "%s", strerror(-err));
+	}
 	balancer__sync(b);
 	return err;
 }

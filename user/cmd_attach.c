@@ -18,6 +18,14 @@ static int parse_flows(const char *text, void *into, struct text_error *error)
 	return err;
 }
 
+static int parse_new_rate(const char *text, void *into, struct text_error *error)
+{
+	struct attach_wish *wish = into;
+
+	wish->has_new_rate = true;
+	return option__parse_rate(text, &wish->new_rate, error);
+}
+
 static const struct option_def attach_defs[] = {
 	{ .name = "mode",
 	  .arg = "auto|native|generic",
@@ -33,6 +41,11 @@ static const struct option_def attach_defs[] = {
 	  .parse = parse_flows,
 	  .offset = offsetof(struct attach_wish, flows),
 	  .help = "flows that the table holds, chosen at the first attach (default 262144)" },
+	{ .name = "new-rate",
+	  .arg = "N",
+	  .parse = parse_new_rate,
+	  .help = "new flows a second that each CPU tracks, of all VIPs (default 500000; 0: no limit); "
+		  "see add-vip --new-rate" },
 };
 
 /* Reports an error as that of one operand. */
@@ -77,6 +90,9 @@ static int attach_all(struct call *call, struct balancer *b)
 		if (balancer__attach(b, call->operands[i], &attach_wish, command__say,
 				     &is_new[i], &error))
 			status = failed_at(call, i, &error);
+	if (status == EXIT_DONE && attach_wish.has_new_rate &&
+	    balancer__set_new_rate(b, attach_wish.new_rate, &error))
+		status = call__failed(call, &error);
 	if (status == EXIT_DONE)
 		balancer__attach_notes(b);
 	if (status == EXIT_DONE || i == 0)

@@ -93,12 +93,39 @@ static int vip_carried(struct listing *list, uint16_t id, struct lb_count *ret)
 	return err;
 }
 
+struct allowed {
+	uint32_t list;
+	json_t *prefixes;
+};
+
+static int allowed_add(const struct lb_prefix *prefix, void *arg)
+{
+	struct allowed *allowed = arg;
+	char text[TEXT_PREFIX_MAX];
+
+	if ((prefix->list & ~LB_LIST_V6) == allowed->list)
+		json_array_append_new(allowed->prefixes,
+				      json_string(text__format_prefix(prefix, text, sizeof(text))));
+	return 0;
+}
+
+/* Limits that the table has no room for. */
+static int vip_limits(struct listing *list, const struct lb_vip *vip, json_t *row)
+{
+	struct allowed allowed = { .list = vip->allow, .prefixes = json_array() };
+
+	json_object_set_new(row, "new_rate", json_integer(vip->new_rate));
+	json_object_set_new(row, "allow", allowed.prefixes);
+	return vip->allow ? maps__prefix_each(list->maps, allowed_add, &allowed) : 0;
+}
+
 static int list_vip(struct listing *list, const struct service *service, const struct lb_vip *vip)
 {
 	struct lb_count carried;
 	uint32_t i, up = 0;
 	uint64_t drops;
 	char name[80];
+	json_t *row;
 	int err = vip_carried(list, vip->id, &carried);
 
 	if (!err)
@@ -108,16 +135,19 @@ static int list_vip(struct listing *list, const struct service *service, const s
 	for (i = 0; i < list->pool->members_n; i++)
 		up += balancer__member_state(&list->pool->members[i]) == LB_ADMIN_UP;
 	list->rows++;
-	return out__row(list->out,
-			json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "vip",
-				  text__format_service(service, name, sizeof(name)), "method",
-				  lb_method_names[vip->method % LB_METHODS], "scheduler",
-				  lb_scheduler_names[vip->scheduler], "hash",
-				  lb_hash_names[vip->hash], "backends",
-				  (json_int_t)list->pool->members_n, "up", (json_int_t)up, "flows",
-				  (json_int_t)list->tally->vips[vip->id], "packets",
-				  (json_int_t)carried.packets, "bytes",
-				  (json_int_t)carried.bytes, "drops", (json_int_t)drops));
+	row = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "vip",
+			text__format_service(service, name, sizeof(name)), "method",
+			lb_method_names[vip->method % LB_METHODS], "scheduler",
+			lb_scheduler_names[vip->scheduler], "hash", lb_hash_names[vip->hash],
+			"backends", (json_int_t)list->pool->members_n, "up", (json_int_t)up, "flows",
+			(json_int_t)list->tally->vips[vip->id], "packets",
+			(json_int_t)carried.packets, "bytes", (json_int_t)carried.bytes, "drops",
+			(json_int_t)drops);
+	err = vip_limits(list, vip, row);
+	if (!err)
+		return out__row(list->out, row);
+	json_decref(row);
+	return err;
 }
 
 static int list_backend(struct listing *list, const struct service *service,

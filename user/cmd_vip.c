@@ -17,6 +17,27 @@ static int parse_snat(const char *text, void *into, struct text_error *error)
 	return text__parse_addr_list(text, options->snat, LB_SNAT_MAX, &options->snat_n, error);
 }
 
+/* "any": everybody */
+static int parse_allow(const char *text, void *into, struct text_error *error)
+{
+	struct vip_options *options = into;
+
+	options->has_allow = true;
+	options->allow_n = 0;
+	if (!strcmp(text, "any"))
+		return 0;
+	return text__parse_prefix_list(text, options->allow, BALANCER_ALLOW_MAX, &options->allow_n,
+				       error);
+}
+
+static int parse_new_rate(const char *text, void *into, struct text_error *error)
+{
+	struct vip_options *options = into;
+
+	options->has_new_rate = true;
+	return option__parse_rate(text, &options->new_rate, error);
+}
+
 /* STATE=DURATION */
 static int parse_timeout(const char *text, void *into, struct text_error *error)
 {
@@ -58,6 +79,15 @@ static const struct option_def vip_defs[] = {
 	  .parse = parse_snat,
 	  .help = "source addresses toward backends, of the VIP's family (default: the one that "
 		  "the route to each gives); up to 8" },
+	{ .name = "allow",
+	  .arg = "PREFIX[,PREFIX...]|any",
+	  .parse = parse_allow,
+	  .help = "clients whose new flows it takes, up to 256 prefixes; any: everybody (the default)" },
+	{ .name = "new-rate",
+	  .arg = "N",
+	  .parse = parse_new_rate,
+	  .help = "new flows a second that are tracked; above it fullnat drops them, dsr and ipip "
+		  "go on without a flow. 0: no limit (the default)" },
 	{ .name = "timeout",
 	  .arg = "STATE=DURATION",
 	  .parse = parse_timeout,

@@ -21,6 +21,7 @@ const char *const map_names[MAPS] = {
 	[MAP_VIPS] = "lb_vips",
 	[MAP_POOLS] = "lb_pools",
 	[MAP_POOL_IDS] = "lb_pool_ids",
+	[MAP_PREFIXES] = "lb_prefixes",
 	[MAP_BACKENDS] = "lb_backends",
 	[MAP_BACKEND_PORTS] = "lb_backend_ports",
 	[MAP_BACKEND_NEXTHOPS] = "lb_backend_nexthops",

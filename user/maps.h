@@ -22,6 +22,7 @@ enum maps_id {
 	MAP_VIPS,
 	MAP_POOLS,
 	MAP_POOL_IDS,
+	MAP_PREFIXES,
 	MAP_BACKENDS,
 	MAP_BACKEND_PORTS,
 	MAP_BACKEND_NEXTHOPS,
@@ -86,6 +87,13 @@ int maps__pool_put(struct maps *maps, uint16_t vip_id, const struct lb_pool *poo
 int maps__pool_del(struct maps *maps, uint16_t vip_id);
 /* Whether there may be a pool: true also where a command was killed while it made or removed one. */
 bool maps__pool_used(const struct maps *maps, uint16_t vip_id);
+
+/* Lists of prefixes (maps_lists.c). matches: it, or one that holds it. del: -ENOENT. put: -ENOSPC. */
+bool maps__prefix_matches(struct maps *maps, const struct lb_prefix *prefix);
+int maps__prefix_put(struct maps *maps, const struct lb_prefix *prefix);
+int maps__prefix_del(struct maps *maps, const struct lb_prefix *prefix);
+/* each() may remove them. */
+int maps__prefix_each(struct maps *maps, int (*each)(const struct lb_prefix *, void *), void *arg);
 
 /* Backends. add takes the free index that has been free longest; -ENOSPC. */
 int maps__backend_add(struct maps *maps, const struct lb_backend *backend,

@@ -274,6 +274,16 @@ int option__parse_count(const char *text, void *into, struct text_error *error)
 	return err;
 }
 
+int option__parse_rate(const char *text, void *into, struct text_error *error)
+{
+	uint64_t number = 0;
+	int err = text__parse_number(text, "rate", 0, LB_RATE_MAX, &number, error);
+
+	if (!err)
+		*(uint32_t *)into = (uint32_t)number;
+	return err;
+}
+
 int option__parse_weight(const char *text, void *into, struct text_error *error)
 {
 	return text__parse_weight(text, into, error);

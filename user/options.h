@@ -46,12 +46,13 @@ bool options__seen(const struct option_set *set, const char *name);
 void options__help(const struct option_def *defs, size_t defs_n, FILE *to);
 
 /*
- * Parsers for option_def.parse. They store: text const char *, count uint32_t (from 1 on), weight
- * uint16_t, duration uint32_t (ms), proto uint8_t, vip struct service, the rest struct endpoint.
+ * Parsers for option_def.parse. They store: text const char *, count uint32_t (from 1 on), rate
+ * uint32_t (a second; 0: none), weight uint16_t, duration uint32_t (ms), proto uint8_t, vip struct service, the rest struct endpoint.
  */
 int option__parse_text(const char *text, void *into, struct text_error *error);
 int option__parse_count(const char *text, void *into, struct text_error *error);
 int option__parse_weight(const char *text, void *into, struct text_error *error);
+int option__parse_rate(const char *text, void *into, struct text_error *error);
 int option__parse_duration(const char *text, void *into, struct text_error *error);
 int option__parse_proto(const char *text, void *into, struct text_error *error);
 int option__parse_vip(const char *text, void *into, struct text_error *error);

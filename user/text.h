@@ -19,6 +19,7 @@
 #define TEXT_SERVICE_MAX  64 /* of text__format_service() and _endpoint() */
 #define TEXT_DURATION_MAX 16
 #define TEXT_PROTO_MAX	  8
+#define TEXT_PREFIX_MAX	  52 /* of text__format_prefix() */
 
 /* A week: far below half a turn of 32-bit jiffies at any HZ. */
 #define TEXT_DURATION_LIMIT_MS (7u * 24 * 3600 * 1000)
@@ -58,6 +59,14 @@ int text__parse_addr(const char *s, struct lb_addr *ret_addr, struct text_error 
 /* Unicast addresses, ADDRESS[,ADDRESS...], no two the same; at most max. */
 int text__parse_addr_list(const char *s, struct lb_addr *ret_addrs, size_t max, size_t *ret_n,
 			  struct text_error *error);
+
+/* ADDRESS[/LENGTH], with no bits behind; list is LB_LIST_V6 or 0. A list as above (text_prefix.c). */
+int text__parse_prefix(const char *s, struct lb_prefix *ret_prefix, struct text_error *error);
+int text__parse_prefix_list(const char *s, struct lb_prefix *ret_prefixes, size_t max, size_t *ret_n,
+			    struct text_error *error);
+const char *text__format_prefix(const struct lb_prefix *prefix, char *buf, size_t size);
+/* Whether one holds the other. */
+bool lb_prefix__overlap(const struct lb_prefix *a, const struct lb_prefix *b);
 
 /* ADDRESS:PORT[/PROTO], an address that can be served: what can't is refused by its kind. */
 int text__parse_vip(const char *s, struct service *ret_service, struct text_error *error);

@@ -84,11 +84,17 @@ static const struct step picked_up_at_its_end[] = {
 	}
 
 static const struct step opens_nothing[] = {
-	OPENS_NOTHING(0),	  OPENS_NOTHING(RST),
-	OPENS_NOTHING(RST | ACK), OPENS_NOTHING(RST | ACK | FIN),
+	OPENS_NOTHING(0),	  OPENS_NOTHING(RST | ACK | FIN),
 	OPENS_NOTHING(SYN | RST), OPENS_NOTHING(SYN | ACK),
 	OPENS_NOTHING(SYN | FIN), OPENS_NOTHING(FIN),
 	OPENS_NOTHING(PSH),	  {},
+};
+
+/* The backend may have the connection that it ends. */
+static const struct step reset_of_an_unknown_flow[] = {
+	{ CLIENT, RST, .seq = 77, .state = NO_FLOW },
+	{ CLIENT, RST | ACK, .seq = 77, .ack = 9, .state = NO_FLOW },
+	{},
 };
 
 static const struct step udp_exchange[] = {
@@ -360,6 +366,7 @@ static const struct scenario scenarios[] = {
 	{ "picked up", SVC_IPIP, .steps = picked_up },
 	{ "picked up at its end", SVC_IPIP, .steps = picked_up_at_its_end },
 	{ "flags that open nothing", SVC_IPIP, .steps = opens_nothing },
+	{ "RST of an unknown flow", SVC_IPIP, .steps = reset_of_an_unknown_flow },
 	{ "UDP", SVC_IPIP_UDP, .steps = udp_exchange },
 	{ "UDP, client behind the other interface", SVC_IPIP_UDP, .steps = udp_exchange,
 	  .client = LAB_FAR_CLIENT },

@@ -17,6 +17,8 @@
 	X(nexthop)  \
 	X(kept)     \
 	X(filter)   \
+	X(admit)    \
+	X(admit_one_way) \
 	X(ipip)     \
 	X(ports)    \
 	X(flows)    \
