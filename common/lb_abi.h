@@ -64,6 +64,7 @@ enum lb_method {
 	LB_METHOD_FULLNAT,
 	LB_METHOD_IPIP,
 	LB_METHOD_DSR,
+	LB_METHOD_GUE,
 	LB_METHODS,
 };
 

@@ -50,7 +50,7 @@
 	X(OUTPUT, "output", "the packet could not be prepared for sending: report this as a bug")    \
 	X(NOT_ON_LINK, "not_on_link",                                                              \
 	  "a backend of method dsr behind a router, which would send the packet back: ip route "   \
-	  "get BACKEND; use fullnat or ipip for it")                                               \
+	  "get BACKEND; use fullnat, ipip or gue for it")                                               \
 	X(DENIED, "denied",                                                                        \
 	  "a new flow of a client that lbctl deny show lists: meant, or lbctl deny del PREFIX")    \
 	X(NOT_ALLOWED, "not_allowed",                                                              \

@@ -237,7 +237,7 @@ static __always_inline enum lb_verdict icmp_error(struct xdp_md *ctx, struct lb_
 		return verdict;
 	if (pkt->method == LB_METHOD_FULLNAT)
 		return icmp_rewrite(ctx, pkt, &scratch->outer, icmp_rewrite_quote(ctx, pkt));
-	return pkt->method == LB_METHOD_DSR ? direct(ctx, pkt) : tunnel(ctx, pkt);
+	return pkt->method == LB_METHOD_DSR ? direct(ctx, pkt) : tunnel(ctx, pkt, 1);
 }
 
 /* LB_NEXT: to be sent. Not static, so that the verifier looks at it once. */

@@ -66,7 +66,7 @@ static __always_inline enum lb_verdict nexthop_fallback(struct lb_pkt *pkt, __u3
 static __always_inline __u32 nexthop_outer_sum(const struct lb_pkt *pkt)
 {
 	return csum_fold(csum_addr(&pkt->to.src, 1) + csum_addr(&pkt->to.dst, 1) + bpf_htons(0x4500) +
-			 bpf_htons(LB_IP_DF) + bpf_htons(LB_OUTER_TTL << 8 | pkt_as_payload(pkt)));
+			 bpf_htons(LB_IP_DF) + bpf_htons(LB_OUTER_TTL << 8 | pkt_outer_proto(pkt)));
 }
 
 /* Asked for: where the packet goes as it will be. */
@@ -74,7 +74,7 @@ static __always_inline void nexthop_question(const struct lb_pkt *pkt, struct bp
 {
 	/* Not by an initializer, which leaves holes that kernels before 6.1 refuse to read. */
 	__builtin_memset(fib, 0, sizeof(*fib));
-	fib->l4_protocol = pkt->method == LB_METHOD_IPIP ? pkt_as_payload(pkt) : pkt->ip_proto;
+	fib->l4_protocol = pkt_is_tunneled(pkt) ? pkt_outer_proto(pkt) : pkt->ip_proto;
 	if (pkt->method == LB_METHOD_FULLNAT) {
 		fib->sport = pkt->to.sport;
 		fib->dport = pkt->to.dport;
@@ -185,7 +185,7 @@ __noinline int nexthop_ask(struct xdp_md *ctx, __u32 fib_generation)
 	if (!scratch)
 		return lb_drop(LB_DROP_FLOW_BUSY);
 	pkt = &scratch->pkt;
-	if (pkt->method == LB_METHOD_IPIP)
+	if (pkt_is_tunneled(pkt))
 		pkt->outer_sum = nexthop_outer_sum(pkt);
 	nexthop_question(pkt, &fib);
 	answer = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);

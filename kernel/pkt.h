@@ -171,12 +171,38 @@ static __always_inline __u8 pkt_as_payload(const struct lb_pkt *pkt)
 	return pkt->family == AF_INET ? IPPROTO_IPIP : IPPROTO_IPV6;
 }
 
+/*
+ * Between the outer header of method gue and the packet: UDP, and four bytes that say what follows
+ * (draft-ietf-intarea-gue-09, 3.1; variant 0, a data message without extensions).
+ */
+#define LB_GUE_PORT  6080
+#define LB_GUE_SPORT 0xc000 /* with 14 bits of the flow's hash: the dynamic ports, RFC 6335 */
+
+struct lb_gue {
+	struct udphdr udp;
+	__u8 variant_hlen;
+	__u8 proto;
+	__be16 flags;
+};
+
+static __always_inline int pkt_is_tunneled(const struct lb_pkt *pkt)
+{
+	return pkt->method == LB_METHOD_IPIP || pkt->method == LB_METHOD_GUE;
+}
+
+/* What the outer header names as its payload. */
+static __always_inline __u8 pkt_outer_proto(const struct lb_pkt *pkt)
+{
+	return pkt->method == LB_METHOD_GUE ? IPPROTO_UDP : pkt_as_payload(pkt);
+}
+
 /* Bytes that its method puts in front of a packet toward this address. */
 static __always_inline __u32 pkt_overhead(const struct lb_pkt *pkt)
 {
-	if (pkt->method != LB_METHOD_IPIP)
+	if (!pkt_is_tunneled(pkt))
 		return 0;
-	return addr_is_v4(&pkt->to.dst) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+	return (addr_is_v4(&pkt->to.dst) ? sizeof(struct iphdr) : sizeof(struct ipv6hdr)) +
+	       (pkt->method == LB_METHOD_GUE ? sizeof(struct lb_gue) : 0);
 }
 
 /* ct_key.ends in one piece, for the same reason. ports: source and destination as in the packet. */

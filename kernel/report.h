@@ -35,23 +35,6 @@ static __always_inline int report_allowed(struct lb_scratch *scratch)
 	return scratch->report_n++ < REPORT_A_SECOND;
 }
 
-/*
- * What the quote adds to the ICMP checksum. A partial checksum in it will be completed behind us, which
- * makes its transport segment's sum that of the pseudo header, negative.
- */
-static __always_inline __s64 report_sum(struct xdp_md *ctx, const struct lb_pkt *pkt, __u32 offset,
-					__u32 len, int partial)
-{
-	__u32 header = pkt->l4_off - pkt->l3_off;
-	__s64 sum;
-
-	if (!partial)
-		return csum_bytes(ctx, offset, len);
-	sum = csum_bytes(ctx, offset, header);
-	return sum < 0 ? sum :
-			 sum + (__u16)~csum_fold(csum_pseudo(pkt, &pkt->tuple.src, &pkt->tuple.dst));
-}
-
 /* Outer header, in front of the quote. */
 static __always_inline void report_ip4(struct iphdr *ip, const struct lb_pkt *pkt, __u32 len)
 {
@@ -158,7 +141,8 @@ __noinline int report_send(struct xdp_md *ctx, int verdict)
 	len = report_cut(ctx, pkt);
 	if (!len)
 		return verdict;
-	sum = report_sum(ctx, pkt, sizeof(*eth) + header + sizeof(struct icmp_start), len, partial);
+	/* A partial checksum in the quote will be completed behind us. */
+	sum = csum_packet(ctx, pkt, sizeof(*eth) + header + sizeof(struct icmp_start), len, partial);
 	if (sum < 0 || !report_write(ctx, scratch, macs, len, csum_fold(sum)))
 		return verdict;
 	return verdict | LB_ANSWERED;

@@ -93,6 +93,23 @@ static __always_inline __u64 csum_pseudo(const struct lb_pkt *pkt, const struct 
 	       bpf_htonl(l4_len);
 }
 
+/*
+ * The sum of the packet as it came, of which len bytes lie at the offset now. sound: its transport
+ * checksum is right, or will be made so; then its segment's sum is that of the pseudo header, negative
+ * (checksum-offloads.rst, "LCO: Local Checksum Offload").
+ */
+static __always_inline __s64 csum_packet(struct xdp_md *ctx, const struct lb_pkt *pkt, __u32 offset,
+					 __u32 len, int sound)
+{
+	__s64 sum;
+
+	if (!sound)
+		return csum_bytes(ctx, offset, len);
+	sum = csum_bytes(ctx, offset, pkt->l4_off - pkt->l3_off);
+	return sum < 0 ? sum :
+			 sum + (__u16)~csum_fold(csum_pseudo(pkt, &pkt->tuple.src, &pkt->tuple.dst));
+}
+
 static __always_inline int csum_is_pseudo(const struct lb_pkt *pkt, __u16 field)
 {
 	return field == csum_fold(csum_pseudo(pkt, &pkt->tuple.src, &pkt->tuple.dst));

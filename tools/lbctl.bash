@@ -25,7 +25,7 @@ _lbctl_argument() {
 	case $1 in
 	--mode) echo auto native generic ;;
 	--flow-table) echo assoc lru ;;
-	--method) echo fullnat ipip dsr ;;
+	--method) echo fullnat ipip dsr gue ;;
 	--scheduler) echo maglev ;;
 	--hash) echo 5tuple source ;;
 	--output | -o) echo table json ;;

@@ -142,7 +142,8 @@ int balancer__method_fits(struct balancer *b, const struct service *service, enu
 	struct nl_route route;
 
 	text__format_addr(backend, name, sizeof(name));
-	if (method != LB_METHOD_IPIP && lb_addr__is_v4(backend) != v4) {
+	if (method != LB_METHOD_IPIP && method != LB_METHOD_GUE &&
+	    lb_addr__is_v4(backend) != v4) {
 		text_error__set(error, "method %s has an %s VIP served by %s backends only, not by %s",
 				lb_method_names[method], v4 ? "IPv4" : "IPv6",
 				v4 ? "IPv4" : "IPv6", name);

@@ -29,6 +29,7 @@ static const char *const lb_method_names[LB_METHODS] = {
 	[LB_METHOD_FULLNAT] = "fullnat",
 	[LB_METHOD_IPIP] = "ipip",
 	[LB_METHOD_DSR] = "dsr",
+	[LB_METHOD_GUE] = "gue",
 };
 
 static const char *const lb_table_names[] = {

@@ -104,15 +104,21 @@ static struct bucket bucket_of(struct run *run)
 	return bucket;
 }
 
-/* As if the last new flow had been so many jiffies ago, and had left nothing. */
-static void empty_since(struct run *run, uint32_t jiffies)
+/* As if the last new flow had been so many jiffies earlier, and had left nothing. */
+static void wait_on(struct run *run, uint32_t jiffies, bool empty)
 {
 	struct bucket bucket = bucket_of(run);
 	uint32_t id = run->svc;
 
 	bucket.since -= jiffies;
-	bucket.credit = 0;
+	if (empty)
+		bucket.credit = 0;
 	RUN_CHECK(run, !bpf_map_update_elem(map_of(run, "lb_vip_buckets"), &id, &bucket, 0));
+}
+
+static void empty_since(struct run *run, uint32_t jiffies)
+{
+	wait_on(run, jiffies, true);
 }
 
 /* -- Conversations ----------------------------------------------------------------------------- */
@@ -292,6 +298,18 @@ static void rate_refills(struct run *run)
 	begin(run, LAB_CLIENT, port, DROPPED, LB_DROP_NEW_RATE);
 }
 
+/* What is refused meanwhile takes nothing of what comes in. */
+static void rate_fills_under_fire(struct run *run)
+{
+	fresh(run);
+	change_vip(run, 0, 1);
+	let_in(run, LAB_CLIENT, 40000);
+	empty_since(run, run->fx->hz * 6 / 10);
+	begin(run, LAB_CLIENT, 40001, DROPPED, LB_DROP_NEW_RATE);
+	wait_on(run, run->fx->hz * 6 / 10, false);
+	let_in(run, LAB_CLIENT, 40001);
+}
+
 /* Another CPU, whose clock was read a bit later, was here before: nothing is given for that. */
 static void rate_of_two_cpus(struct run *run)
 {
@@ -380,6 +398,7 @@ static const struct scenario admit[] = {
 	{ "limit of a VIP", SVC_TCP, .body = rate_of_a_vip, .once = true },
 	{ "limit refills", SVC_TCP, .body = rate_refills, .once = true },
 	{ "limit refills, UDP", SVC_UDP, .body = rate_refills, .once = true },
+	{ "limit refills under fire", SVC_TCP, .body = rate_fills_under_fire, .once = true },
 	{ "limit, of two CPUs", SVC_TCP, .body = rate_of_two_cpus, .once = true },
 	{ "limit of a CPU", SVC_TCP, .body = rate_of_a_cpu, .once = true },
 };

@@ -60,6 +60,8 @@ enum one_way {
 	TUNNEL,	      /* in an outer header of their own family */
 	TUNNEL_OTHER, /* of the other */
 	DIRECT,	      /* by method dsr instead */
+	UDP_TUNNEL,   /* by gue */
+	UDP_TUNNEL_OTHER,
 	ONE_WAYS,
 };
 

@@ -250,22 +250,59 @@ static size_t build_outer(const struct frame *frame, uint8_t *ip, size_t inner_l
 {
 	struct frame outer = frame__make(frame->v6 ? OUTER6 : OUTER, frame->outer_src, 0,
 					 frame->outer_dst, 0);
+	size_t gue_len = frame->outer_sport ? GUE_LEN : 0;
 
 	if (!frame->outer_src)
 		return 0;
+	if (gue_len)
+		outer.proto = UDP;
 	if (frame->tot_len >= 0)
 		inner_len = frame->tot_len + (frame->v6 ? IP6_LEN : 0);
 	outer.tos = frame->tos;
 	outer.id = 0;
 	if (frame->outer_v6) {
 		outer.version = 6;
-		build_ip6(&outer, ip, IP6_LEN + inner_len);
-		return IP6_LEN;
+		build_ip6(&outer, ip, IP6_LEN + gue_len + inner_len);
+		return IP6_LEN + gue_len;
 	}
 	outer.version = 4;
 	outer.frag = 0x4000;
-	build_ip(&outer, ip, IP_LEN, IP_LEN + inner_len);
-	return IP_LEN;
+	build_ip(&outer, ip, IP_LEN, IP_LEN + gue_len + inner_len);
+	return IP_LEN + gue_len;
+}
+
+/* The UDP of GUE in front of an inner packet, from the bytes that this is or has to become. */
+static void build_gue(const struct frame *frame, uint8_t *gue, const uint8_t *inner, size_t len)
+{
+	uint8_t pseudo[32];
+	uint16_t check;
+
+	put16(gue, frame->outer_sport);
+	put16(gue + 2, GUE_PORT);
+	put16(gue + 4, GUE_LEN + len);
+	put16(gue + 6, 0);
+	put32(gue + 8, (uint32_t)(frame->v6 ? OUTER6 : OUTER) << 16);
+	if (!frame->outer_v6)
+		return;
+	put_v6(pseudo, frame->outer_src);
+	put_v6(pseudo + 16, frame->outer_dst);
+	check = frame__sum(pseudo, sizeof(pseudo), UDP + GUE_LEN + len);
+	check = ~frame__sum(inner, len, frame__sum(gue, GUE_LEN, check));
+	put16(gue + 6, check ? check : 0xffff);
+}
+
+/* Its checksum holds for the inner packet as it was: whoever damaged that one did so later. */
+static void build_gue_sound(const struct frame *frame, uint8_t *gue, size_t len)
+{
+	struct frame sound = *frame;
+	uint8_t inner[FRAME_MAX];
+
+	sound.outer_src = 0;
+	sound.csum_error = 0;
+	if (sound.csum == CSUM_PARTIAL)
+		sound.csum = CSUM_COMPLETE;
+	frame__build(&sound, inner);
+	build_gue(frame, gue, inner + ETH_LEN, len);
 }
 
 size_t frame__build(const struct frame *frame, uint8_t *ret)
@@ -284,6 +321,8 @@ size_t frame__build(const struct frame *frame, uint8_t *ret)
 	else
 		build_ip(frame, ip, ip_len, len);
 	build_l4(frame, ip + ip_len);
+	if (frame->outer_src && frame->outer_sport)
+		build_gue_sound(frame, ip - GUE_LEN, len);
 	memset(ip + len, 0xee, frame->padding);
 	len += ip - ret + frame->padding;
 	return frame->cut >= 0 && (size_t)frame->cut < len ? (size_t)frame->cut : len;
@@ -330,6 +369,9 @@ size_t frame__build_icmp(const struct frame *about, const struct frame_icmp *icm
 	}
 	put16(at + 2, ~frame__sum(at, frame.payload, sum));
 	memcpy(at + ICMP_LEN, icmp->data, icmp->len);
+	at -= frame__ip_len(&frame);
+	if (frame.outer_src && frame.outer_sport)
+		build_gue(&frame, at - GUE_LEN, at, frame__ip_len(&frame) + frame.payload);
 	return len;
 }
 

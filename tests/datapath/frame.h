@@ -31,6 +31,9 @@
 #define FLAG_PSH 0x08
 #define FLAG_ACK 0x10
 
+#define GUE_LEN	 12 /* with UDP */
+#define GUE_PORT 6080
+
 #define EXTENSIONS 12
 
 /* The family that frames are made of, and that all numbers of addresses stand for. */
@@ -73,6 +76,7 @@ struct frame {
 	uint32_t outer_src; /* 0: no outer header (RFC 2003, RFC 2473) */
 	uint32_t outer_dst;
 	bool outer_v6;
+	uint16_t outer_sport; /* 0: no UDP in the outer header; else GUE */
 
 	/* Deviations. Checksums of IP hold in spite of them, unless *_error is added to them. */
 	int version;

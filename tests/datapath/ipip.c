@@ -177,6 +177,8 @@ static void mtu(struct run *run)
 	headers = frame__ip_len(&frame) + frame__l4_len(&frame);
 	if (fixture_one_way != DIRECT)
 		headers += fixture__backends_v6(run->svc) ? IP6_LEN : IP_LEN;
+	if (fixture__method(run->svc) == LB_METHOD_GUE)
+		headers += GUE_LEN;
 	frame.payload = LAB_MTU - headers;
 	forwarded(run, &frame);
 	for (frame.payload++; frame.payload <= LAB_MTU - headers + 21; frame.payload++)

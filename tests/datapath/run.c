@@ -31,7 +31,7 @@ void run__fail(struct run *run, const char *format, ...)
 	run->failed = true;
 	fprintf(stderr, "%s/%s [IPv%c%s, %s, %s, %s checksums]", run->table, run->name,
 		frame_v6 ? '6' : '4',
-		(const char *[]){ "", " in the other", ", direct" }[fixture_one_way],
+		(const char *[]){ "", " in the other", ", direct", ", gue", ", gue in the other" }[fixture_one_way],
 		run->fx->variant == GENERIC ? "generic" : "native",
 		run->fx->table == LB_TABLE_ASSOC ? "assoc" : "lru",
 		run->csum == CSUM_PARTIAL ? "partial" : "complete");
@@ -155,6 +155,13 @@ static void learn(struct run *run, const struct frame *sent, const uint8_t *byte
 		run__fail(run, "sent to %08x:%u, which is no backend", run->backend,
 			  run->backend_port);
 	run->backend_n = n;
+	run->outer_port = 0;
+	if (fixture__method(run->svc) == LB_METHOD_GUE) {
+		ip += fixture__backends_v6(run->svc) ? IP6_LEN : IP_LEN;
+		run->outer_port = ip[0] << 8 | ip[1];
+		if (run->outer_port < 0xc000)
+			run__fail(run, "outer source port %u", run->outer_port);
+	}
 	if (run__is_pair(run) && !port_in_range(run, run->snat_port))
 		run__fail(run, "source port %u is not of our ranges", run->snat_port);
 	if (fixture__method(run->svc) == LB_METHOD_DSR)
@@ -175,7 +182,9 @@ enum lab_iface run__translate(struct run *run, const struct frame *frame, struct
 	enum lab_iface egress;
 
 	*ret = *frame;
-	if (fixture__method(run->svc) == LB_METHOD_IPIP) {
+	if (fixture__method(run->svc) == LB_METHOD_IPIP ||
+	    fixture__method(run->svc) == LB_METHOD_GUE) {
+		ret->outer_sport = run->outer_port;
 		ret->outer_src = run->snat;
 		ret->outer_dst = run->backend;
 		ret->outer_v6 = fixture__backends_v6(run->svc);
@@ -208,7 +217,8 @@ uint32_t run__path_mtu(struct run *run, const struct frame *frame)
 	if (!run->fx->says_mtu)
 		return frame->v6 ? 1280 : 0;
 	run__translate(run, frame, &after);
-	return LAB_MTU - (after.outer_src ? after.outer_v6 ? IP6_LEN : IP_LEN : 0);
+	return LAB_MTU - (after.outer_src ? after.outer_v6 ? IP6_LEN : IP_LEN : 0) -
+	       (after.outer_sport ? GUE_LEN : 0);
 }
 
 static void check_forwarded(struct run *run, const struct frame *frame, enum lab_iface iface)

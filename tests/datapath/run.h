@@ -46,6 +46,7 @@ struct run {
 	uint16_t backend_port;
 	uint32_t snat;
 	uint16_t snat_port;
+	uint16_t outer_port; /* of method gue: the flow's */
 
 	struct outcome out; /* of the last packet */
 };

@@ -93,14 +93,20 @@ enum one_way fixture_one_way;
 
 enum lb_method fixture__method(enum service_id id)
 {
-	bool direct = services[id].method == LB_METHOD_IPIP && fixture_one_way == DIRECT;
+	static const enum lb_method methods[] = {
+		[TUNNEL] = LB_METHOD_IPIP,	      [TUNNEL_OTHER] = LB_METHOD_IPIP,
+		[DIRECT] = LB_METHOD_DSR,	      [UDP_TUNNEL] = LB_METHOD_GUE,
+		[UDP_TUNNEL_OTHER] = LB_METHOD_GUE,
+	};
 
-	return direct ? LB_METHOD_DSR : services[id].method;
+	return services[id].method == LB_METHOD_IPIP ? methods[fixture_one_way] :
+						       services[id].method;
 }
 
 bool fixture__backends_v6(enum service_id id)
 {
-	bool other = services[id].method == LB_METHOD_IPIP && fixture_one_way == TUNNEL_OTHER;
+	bool other = services[id].method == LB_METHOD_IPIP &&
+		     (fixture_one_way == TUNNEL_OTHER || fixture_one_way == UDP_TUNNEL_OTHER);
 
 	return frame_v6 != other;
 }

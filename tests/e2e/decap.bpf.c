@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * What a backend of method ipip needs, for machines without tunnel devices: takes either family out
- * of either. Looks at the outer header as the kernel would, so that a wrong one is lost.
+ * What a backend of methods ipip and gue needs, for machines without tunnel devices: takes either family
+ * out of either. Looks at the outer header as the kernel would, so that a wrong one is lost.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/udp.h>
 
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
@@ -37,6 +38,23 @@ static __always_inline int sound(const void *inner, const void *end, __u8 proto,
 	if (proto == IPPROTO_IPIP)
 		return (const void *)(ip + 1) <= end && bpf_ntohs(ip->tot_len) == holds;
 	return (const void *)(ip6 + 1) <= end && bpf_ntohs(ip6->payload_len) + sizeof(*ip6) == holds;
+}
+
+struct gue {
+	struct udphdr udp;
+	__u8 variant_hlen;
+	__u8 proto;
+	__be16 flags;
+};
+
+/* What GUE says that it holds; 0: it isn't GUE, or not as it should be. v6: has to have a checksum. */
+static __always_inline __u8 gue_proto(const struct gue *gue, const void *end, __u32 holds, int v6)
+{
+	if ((const void *)(gue + 1) > end || gue->udp.dest != bpf_htons(6080) ||
+	    bpf_ntohs(gue->udp.source) < 0xc000 || bpf_ntohs(gue->udp.len) != holds ||
+	    !gue->udp.check != !v6 || gue->variant_hlen || gue->flags)
+		return 0;
+	return gue->proto;
 }
 
 /* Takes the outer header off, of which the inner one's family is told by proto. */
@@ -80,6 +98,11 @@ int decap(struct xdp_md *ctx)
 		holds = ip6->version == 6 ? bpf_ntohs(ip6->payload_len) : 0;
 	} else {
 		return XDP_PASS;
+	}
+	if (proto == IPPROTO_UDP) {
+		proto = gue_proto((void *)ip + len, end, holds, len == sizeof(*ip6));
+		len += sizeof(struct gue);
+		holds -= sizeof(struct gue);
 	}
 	if (proto != IPPROTO_IPIP && proto != IPPROTO_IPV6)
 		return XDP_PASS;

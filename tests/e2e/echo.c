@@ -21,6 +21,7 @@
 #define REPLY_MS   2000
 #define NAME_LEN   8
 #define CLIENTS    2048
+#define SIZE_MAX_SENT 1360 /* with headers and the name less than any MTU that tests set */
 #define AT_A_TIME  100
 #define LOST_MAX   5 /* so many lost, and it is of no use to wait for more */
 #define NO_CHECK   'n' /* a datagram that begins so is answered without a checksum */
@@ -195,7 +196,7 @@ struct tally {
 static void flows_round(struct client *clients, unsigned int n, char first, unsigned int round,
 			struct tally *tally)
 {
-	static char out[AT_A_TIME][1400], in[NAME_LEN + 1401];
+	static char out[AT_A_TIME][SIZE_MAX_SENT], in[NAME_LEN + SIZE_MAX_SENT + 1];
 	size_t len[AT_A_TIME];
 	unsigned int i, j;
 

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-# Methods ipip and dsr: backends that have the VIP, and take packets out of the tunnel, answer the
+# Methods ipip, gue and dsr: backends that have the VIP, and take packets out of the tunnel, answer the
 # client themselves.
 
 # The VIP is one address more of the balancer, and one that the backends don't tell of by ARP. The
-# client's packets leave room for the tunnel's 40 bytes at most.
+# client's packets leave room for the tunnel's 52 bytes at most.
 tunnel_lab() {
 	local name obj=$LAB_DIR/decap.o
 	"${1:-lab_up}"
@@ -22,7 +22,7 @@ tunnel_lab() {
 			lab_in "$name" ip link set dev eth0 "$(tunnel_xdp)" obj "$obj" sec xdp
 		lab_nginx "$name"
 	done
-	lab_in client ip link set dev eth0 mtu 1460
+	lab_in client ip link set dev eth0 mtu 1448
 	attach eth0
 }
 
@@ -56,7 +56,8 @@ tunnel_has() {
 }
 
 in_modes tunnel_tcp generic native generic/dsr native/dsr generic/ipv6 native/ipv6/other \
-	native/other generic/ipv6/other generic/dsr/ipv6 native/dsr/ipv6
+	native/other generic/ipv6/other generic/dsr/ipv6 native/dsr/ipv6 generic/gue native/gue/ipv6 \
+	native/gue/other generic/gue/ipv6/other
 test_tunnel_tcp() {
 	tunnel_lab
 	tunnel_up
@@ -74,7 +75,7 @@ test_tunnel_tcp() {
 }
 
 # The balancer's own counts are the client's packets only, and backends see the client's address.
-in_both_modes tunnel_udp native/lru generic/dsr native/ipv6
+in_both_modes tunnel_udp native/lru generic/dsr native/ipv6 generic/gue native/gue/other
 test_tunnel_udp() {
 	tunnel_lab
 	ECHO=$(lab_cc tests/e2e/echo.c)
@@ -167,7 +168,7 @@ test_tunnel_two_armed() {
 
 # Without room for the tunnel's header the client learns of the path's MTU, and goes on with less. A
 # packet of generic mode may be many that are cut up later, so there the next link drops it.
-in_modes tunnel_too_big native native/ipv6 native/other
+in_modes tunnel_too_big native native/ipv6 native/other native/gue native/gue/other
 test_tunnel_too_big() {
 	tunnel_lab
 	tunnel_up
