@@ -18,8 +18,11 @@ tunnel_lab() {
 		lab_in "$name" sysctl -qw net.ipv4.conf.all.arp_ignore=1 \
 			net.ipv4.conf.all.arp_announce=2 net.ipv4.conf.all.rp_filter=0
 		lab_in "$name" ip addr add "$LAB_VIP" dev lo
-		[ "$METHOD" = dsr ] ||
+		if [ "${UNWRAPS:-xdp}" = kernel ]; then
+			kernel_unwrap "$name"
+		elif [ "$METHOD" != dsr ]; then
 			lab_in "$name" ip link set dev eth0 "$(tunnel_xdp)" obj "$obj" sec xdp
+		fi
 		lab_nginx "$name"
 	done
 	lab_in client ip link set dev eth0 mtu 1448
@@ -88,6 +91,35 @@ test_tunnel_udp() {
 	udp_flows checksum 5
 	udp_flows nochecksum 5
 	tunnel_has assured 1000
+}
+
+# The backend's kernel as the README sets it up.
+kernel_unwrap() {
+	local fou=(ip fou) dev=tunl0
+	if [ "$FAMILY" = ipv6 ]; then
+		fou=(ip -6 fou)
+		dev=ip6tnl0
+	fi
+	[ "$METHOD" != gue ] || lab_in "$1" "${fou[@]}" add port 6080 gue
+	lab_in "$1" ip link set dev "$dev" up
+	lab_in "$1" sysctl -qw "net.ipv4.conf.$dev.rp_filter=0"
+}
+
+# Its own tunnel devices are the judge of our outer headers.
+in_modes kernel_unwraps generic/gue generic/gue/ipv6 $(full "generic generic/ipv6 native/gue/ipv6" "")
+test_kernel_unwraps() {
+	local module
+	for module in ipip ip6_tunnel fou fou6; do
+		modprobe -q "$module" || skip "this kernel has no tunnel devices"
+	done
+	UNWRAPS=kernel
+	tunnel_lab
+	tunnel_up
+	a_backend_answers
+	wrk_start wrk 2
+	wrk_end "$LAB_PID" wrk
+	there_and_back 5
+	check "$(json show drops)" 'map(.packets) | add == 0'
 }
 
 # A backend that comes breaks nothing, one that goes only its own connections.
