@@ -435,8 +435,31 @@ int balancer__resolve(struct balancer *b, const struct lb_addr *addr, struct lb_
 	return err;
 }
 
+static bool is_vip(struct balancer *b, const struct lb_addr *addr)
+{
+	struct lb_local local;
+
+	return !maps__local_find(&b->maps, addr, &local) && local.flags & LB_LOCAL_VIP;
+}
+
+struct source {
+	struct balancer *b;
+	struct lb_addr *ret;
+};
+
+static int source_take(const struct lb_addr *addr, void *arg)
+{
+	struct source *source = arg;
+
+	if (is_vip(source->b, addr))
+		return 0;
+	*source->ret = *addr;
+	return 1;
+}
+
 int balancer__source(struct balancer *b, const struct lb_addr *addr, struct lb_addr *ret)
 {
+	struct source source = { b, ret };
 	struct nl_route route;
 
 	/* Replies to a link-local address would name no interface, or not pass a router. */
@@ -444,6 +467,9 @@ int balancer__source(struct balancer *b, const struct lb_addr *addr, struct lb_a
 	    lb_addr__is_link_local(&route.src))
 		return -ENETUNREACH;
 	*ret = route.src;
+	/* A backend that has the VIP itself takes nothing from there. IPv6 prefers the longest match. */
+	if (is_vip(b, &route.src))
+		nl__addr_toward(b->nl, route.oif, &route.nexthop, source_take, &source);
 	return 0;
 }
 

@@ -113,7 +113,8 @@ int balancer__refresh_ports(struct balancer *b, struct text_error *error);
 int balancer__resolve(struct balancer *b, const struct lb_addr *addr, struct lb_nexthop *ret);
 
 /*
- * The address that this host would use toward a backend, so that replies come back here.
+ * The address that this host would use toward a backend, so that replies come back here; if that is a VIP,
+ * another of the same link, where there is one.
  * -ENETUNREACH: it has none that the backend could answer to.
  */
 int balancer__source(struct balancer *b, const struct lb_addr *addr, struct lb_addr *ret);

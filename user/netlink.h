@@ -109,6 +109,13 @@ int nl__neigh_unmanage(struct nl *nl, uint32_t ifindex, const struct lb_addr *ad
 /* 1: an interface of this namespace has this address, 0: none has. ret_ifindex may be NULL. */
 int nl__addr_is_own(struct nl *nl, const struct lb_addr *addr, uint32_t *ret_ifindex);
 
+/*
+ * Addresses of an interface that packets to a neighbour on its link may come from: of a prefix that holds
+ * that one, and in use. What each() returns, if not 0, ends that and is returned.
+ */
+int nl__addr_toward(struct nl *nl, uint32_t ifindex, const struct lb_addr *neighbour,
+		    int (*each)(const struct lb_addr *addr, void *arg), void *arg);
+
 struct nl_clsact {
 	bool clsact;	      /* there is a clsact qdisc */
 	bool ingress;	      /* there is an ingress qdisc, in the place of a clsact one */

@@ -148,6 +148,49 @@ int nl__addr_is_own(struct nl *nl, const struct lb_addr *addr, uint32_t *ret_ifi
 	return search.ifindex != 0;
 }
 
+struct addr_walk {
+	const struct lb_addr *neighbour;
+	uint32_t ifindex;
+	int (*each)(const struct lb_addr *addr, void *arg);
+	void *arg;
+};
+
+static bool same_prefix(const struct lb_addr *a, const struct lb_addr *b, unsigned int bits)
+{
+	unsigned int bytes = bits / 8, rest = bits % 8;
+
+	return !memcmp(a->b, b->b, bytes) &&
+	       (!rest || (a->b[bytes] ^ b->b[bytes]) >> (8 - rest) == 0);
+}
+
+static int addr_toward(const struct nlmsghdr *nlh, void *arg)
+{
+	const struct nlattr *tb[IFA_LOCAL + 1];
+	const struct ifaddrmsg *ifa = nl_parse(nlh, RTM_NEWADDR, sizeof(*ifa), tb, IFA_LOCAL);
+	struct addr_walk *walk = arg;
+	struct lb_addr addr;
+	unsigned int bits;
+
+	if (!ifa || ifa->ifa_index != walk->ifindex || ifa->ifa_scope != RT_SCOPE_UNIVERSE ||
+	    ifa->ifa_flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED) ||
+	    !nl_addr(tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS], &addr))
+		return 0;
+	bits = ifa->ifa_prefixlen + (ifa->ifa_family == AF_INET ? 96 : 0);
+	return bits <= 128 && same_prefix(&addr, walk->neighbour, bits) ?
+		       walk->each(&addr, walk->arg) : 0;
+}
+
+int nl__addr_toward(struct nl *nl, uint32_t ifindex, const struct lb_addr *neighbour,
+		    int (*each)(const struct lb_addr *addr, void *arg), void *arg)
+{
+	struct addr_walk walk = { neighbour, ifindex, each, arg };
+	struct nl_request req;
+	struct ifaddrmsg *ifa = nl_request_init(&req, RTM_GETADDR, NLM_F_DUMP, sizeof(*ifa));
+
+	ifa->ifa_family = nl_addr_family(neighbour);
+	return nl_ask(nl, &req, addr_toward, &walk);
+}
+
 struct tc_search {
 	uint32_t ifindex;
 	struct nl_clsact *ret;

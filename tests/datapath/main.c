@@ -39,7 +39,7 @@ static void test_table(void **state)
 {
 	const struct test *test = *state;
 
-	if (!strcmp(test->table->name, "race") && getenv("DATAPATH_BY_TURNS")) {
+	if (!strcmp(test->table->name, "race") && run__by_turns()) {
 		print_message("these CPUs are emulated by turns, so no two packets meet\n");
 		skip();
 	}

@@ -186,7 +186,7 @@ static bool all_distinct(const struct talk *talks)
 static void random_packets(struct run *run)
 {
 	static struct talk talks[FLOWS];
-	time_t end = time(NULL) + SECONDS;
+	time_t end = time(NULL) + SECONDS / (run__by_turns() ? 2 : 1);
 	struct talk *talk;
 	int i;
 

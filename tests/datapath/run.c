@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -588,6 +589,11 @@ static int run_family(const struct table *table, struct fixture *fx)
 			failed += run_scenario(table, scenario, its, CSUM_PARTIAL);
 	}
 	return failed;
+}
+
+bool run__by_turns(void)
+{
+	return getenv("DATAPATH_BY_TURNS") != NULL;
 }
 
 int run__table(const struct table *table, struct fixture *fx)

@@ -96,6 +96,9 @@ struct table {
 /* Drop reasons that some scenario has met. */
 extern bool run_reached[LB_DROPS];
 
+/* $DATAPATH_BY_TURNS: an emulated machine, slow, and no two of its CPUs run at the same time. */
+bool run__by_turns(void);
+
 /* 0, or how many scenarios failed. */
 int run__table(const struct table *table, struct fixture *fx);
 

@@ -230,10 +230,10 @@ static void storm_run(void *arg, int number)
 	struct storm *storm = arg;
 	struct racer *racer = &storm->racers[number];
 	uint32_t n, service;
-	int i;
+	int i, packets = PACKETS / (run__by_turns() ? 2 : 1);
 
 	race__meet();
-	for (i = 0; i < PACKETS && !racer->wrong; i++) {
+	for (i = 0; i < packets && !racer->wrong; i++) {
 		n = random_below(racer, CLIENTS);
 		service = random_below(racer, STORM_SERVICES);
 		if (random_below(racer, 3))

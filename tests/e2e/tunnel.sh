@@ -98,7 +98,8 @@ kernel_unwrap() {
 	local fou=(ip fou) dev=tunl0
 	if [ "$FAMILY" = ipv6 ]; then
 		fou=(ip -6 fou)
-		dev=ip6tnl0
+		dev=tun6
+		lab_in "$1" ip link add "$dev" type ip6tnl external
 	fi
 	[ "$METHOD" != gue ] || lab_in "$1" "${fou[@]}" add port 6080 gue
 	lab_in "$1" ip link set dev "$dev" up
@@ -106,7 +107,8 @@ kernel_unwrap() {
 }
 
 # Its own tunnel devices are the judge of our outer headers.
-in_modes kernel_unwraps generic/gue generic/gue/ipv6 $(full "generic generic/ipv6 native/gue/ipv6" "")
+in_modes kernel_unwraps $(full "generic generic/ipv6 generic/gue generic/gue/ipv6 native/gue/ipv6" \
+	"generic/gue generic/gue/ipv6" "generic/gue/ipv6")
 test_kernel_unwraps() {
 	local module
 	for module in ipip ip6_tunnel fou fou6; do

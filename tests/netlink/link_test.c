@@ -353,6 +353,44 @@ static void addr_is_own(void **state)
 	sh("ip addr del 10.77.9.9 peer 10.77.9.8 dev va");
 }
 
+static int first_but(const struct lb_addr *found, void *arg)
+{
+	struct lb_addr *but = arg;
+
+	if (!memcmp(found, but, sizeof(*but)))
+		return 0;
+	*but = *found;
+	return 1;
+}
+
+/* Only addresses that the neighbour would answer to, and that are in use. */
+static void addr_toward(void **state)
+{
+	struct lb_addr a, to;
+
+	(void)state;
+	sh("ip addr add 10.77.0.9/24 dev va; ip addr add 10.78.0.1/24 dev va; "
+	   "ip addr add fd77::9/64 dev va nodad; ip addr add fd77::8/64 dev va nodad preferred_lft 0");
+	a = addr("10.77.0.1");
+	to = addr("10.77.0.2");
+	assert_int_equal(nl__addr_toward(nl, va, &to, first_but, &a), 1);
+	assert_addr(a, "10.77.0.9");
+	a = addr("10.78.0.1");
+	to = addr("10.78.0.2");
+	assert_int_equal(nl__addr_toward(nl, va, &to, first_but, &a), 0);
+	a = addr("fd77::9");
+	to = addr("fd77::2");
+	assert_int_equal(nl__addr_toward(nl, va, &to, first_but, &a), 1);
+	assert_addr(a, "fd77::1");
+	a = addr("fd77::1");
+	assert_int_equal(nl__addr_toward(nl, va, &to, first_but, &a), 1);
+	assert_addr(a, "fd77::9");
+	a = addr("fd77::9");
+	assert_int_equal(nl__addr_toward(nl, 1, &to, first_but, &a), 0);
+	sh("ip addr del 10.77.0.9/24 dev va; ip addr del 10.78.0.1/24 dev va; "
+	   "ip addr del fd77::9/64 dev va; ip addr del fd77::8/64 dev va");
+}
+
 static void filter_add(int prog, enum bpf_tc_attach_point where, uint32_t priority)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)va, .attach_point = where);
@@ -405,6 +443,7 @@ int main(void)
 		cmocka_unit_test(route_direct),	    cmocka_unit_test(route_gateway),
 		cmocka_unit_test(route_local),	    cmocka_unit_test(route_refused),
 		cmocka_unit_test(route_default),    cmocka_unit_test(addr_is_own),
+		cmocka_unit_test(addr_toward),
 		cmocka_unit_test(clsact_filters),
 	};
 
