@@ -369,7 +369,7 @@ struct lb_totals {
 	__u64 ports_reused;  /* source ports taken again while the backend may hold them in TIME_WAIT */
 	__u64 ports_failed;  /* tries that found the port taken */
 	__u64 resets;	     /* RSTs sent to clients of unknown TCP flows */
-	__u64 untracked;     /* packets forwarded by the hash alone, above a limit of new flows */
+	__u64 untracked;     /* packets forwarded by the hash alone, see kernel/untracked.h */
 };
 
 /*

@@ -55,18 +55,17 @@ static __always_inline int admit_flow(struct lb_scratch *scratch, const struct l
 	struct lb_bucket *bucket;
 	int taken;
 
-	if (settings && settings->new_rate &&
-	    !admit_take(&scratch->new_credit, &scratch->new_since, now, settings->new_rate))
-		return 0;
-	if (likely(!rate))
-		return 1;
-	bucket = bpf_map_lookup_elem(&lb_vip_buckets, &id);
-	if (!bucket)
-		return 1;
-	bpf_spin_lock(&bucket->lock);
-	taken = admit_take(&bucket->credit, &bucket->since, now, rate);
-	bpf_spin_unlock(&bucket->lock);
-	return taken;
+	/* The VIP's first: what it refuses takes nothing of what other VIPs may have of this CPU. */
+	bucket = unlikely(rate) ? bpf_map_lookup_elem(&lb_vip_buckets, &id) : NULL;
+	if (bucket) {
+		bpf_spin_lock(&bucket->lock);
+		taken = admit_take(&bucket->credit, &bucket->since, now, rate);
+		bpf_spin_unlock(&bucket->lock);
+		if (!taken)
+			return 0;
+	}
+	return !settings || !settings->new_rate ||
+	       admit_take(&scratch->new_credit, &scratch->new_since, now, settings->new_rate);
 }
 
 #endif

@@ -106,7 +106,7 @@ struct lb_pkt {
 	__u8 method; /* these two once the flow is known */
 	__u8 dir;
 	__u8 is_new; /* it has just opened its flow */
-	__u8 untracked; /* it opens none: above a limit */
+	__u8 untracked; /* it opens none: above a limit, or a RST */
 };
 
 static __always_inline void *pkt_data(const struct xdp_md *ctx)

@@ -73,6 +73,19 @@ static __always_inline enum lb_verdict tunnel_complete(struct xdp_md *ctx, const
 }
 
 /*
+ * Does the transport checksum tell the segment's sum? UDP may have none, or end before the packet does.
+ */
+static __always_inline int tunnel_sound(const struct xdp_md *ctx, const struct lb_pkt *pkt)
+{
+	struct udphdr *udp = pkt_l4(ctx, pkt);
+
+	if (pkt->ip_proto != IPPROTO_UDP)
+		return 1;
+	return (void *)(udp + 1) <= pkt_end(ctx) && udp->check &&
+	       bpf_ntohs(udp->len) == pkt->l3_len - (pkt->l4_off - pkt->l3_off);
+}
+
+/*
  * The packet's sum, for the checksum of the UDP around it. icmp: an error, of which only the quote was
  * parsed. Not static, so that the verifier looks at it once.
  */
@@ -80,14 +93,11 @@ __noinline __s64 tunnel_sum(struct xdp_md *ctx, int icmp)
 {
 	struct lb_scratch *scratch = scratch_get();
 	struct lb_pkt *pkt;
-	__be16 *field;
 
 	if (!scratch)
 		return -1;
 	pkt = &scratch->pkt;
-	field = icmp ? NULL : csum_field(ctx, pkt);
-	return csum_packet(ctx, pkt, pkt->l3_off, pkt->l3_len,
-			   field && (*field || pkt->ip_proto != IPPROTO_UDP));
+	return csum_packet(ctx, pkt, pkt->l3_off, pkt->l3_len, !icmp && tunnel_sound(ctx, pkt));
 }
 
 /* inner: what tunnel_sum() answered. In IPv4 the checksum is left out (RFC 768), as for IPv4 alone. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Above a limit of new flows: where the backend sees the client's own packets, each goes to the backend
- * that the hash names, and takes no place in the flow table.
+ * Above a limit of new flows, and for RSTs of unknown ones: where the backend sees the client's own
+ * packets, each goes to the backend that the hash names, and takes no place in the flow table.
  */
 #ifndef LB_UNTRACKED_H
 #define LB_UNTRACKED_H

@@ -21,15 +21,17 @@
 static int open_failed(const char *dir, int err, uint32_t layout, struct text_error *error)
 {
 	const char *why = host__ready_why(err);
+	char number[24];
 
+	snprintf(number, sizeof(number), "the %u.", layout);
 	if (err == -ENOENT)
 		text_error__set(error, "no balancer at %s; lbctl add-vip or lbctl attach makes one",
 				dir);
 	else if (err == -EPROTO)
 		text_error__set(error,
-				"the maps at %s have layout %u, this lbctl knows %u; use the lbctl "
+				"the maps at %s have %s layout, this lbctl knows %u; use the lbctl "
 				"that made them, or lbctl unload, which removes all state",
-				dir, layout, LB_LAYOUT_VERSION);
+				dir, layout ? number : "another", LB_LAYOUT_VERSION);
 	else if (err == -EPERM || err == -EACCES)
 		text_error__set(error, "%s", why ? why : "needs root; try sudo");
 	else
@@ -451,7 +453,8 @@ static int source_take(const struct lb_addr *addr, void *arg)
 {
 	struct source *source = arg;
 
-	if (is_vip(source->b, addr))
+	/* The way may lead by a router of the other family. */
+	if (lb_addr__is_v4(addr) != lb_addr__is_v4(source->ret) || is_vip(source->b, addr))
 		return 0;
 	*source->ret = *addr;
 	return 1;

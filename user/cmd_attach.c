@@ -93,11 +93,13 @@ static int attach_all(struct call *call, struct balancer *b)
 	if (status == EXIT_DONE && attach_wish.has_new_rate &&
 	    balancer__set_new_rate(b, attach_wish.new_rate, &error))
 		status = call__failed(call, &error);
+	else if (status)
+		i--; /* the one that failed */
 	if (status == EXIT_DONE)
 		balancer__attach_notes(b);
-	if (status == EXIT_DONE || i == 0)
+	if (status == EXIT_DONE)
 		return status;
-	for (i -= 2; i >= 0; i--) /* those before the one that failed */
+	for (i--; i >= 0; i--)
 		if (is_new[i])
 			balancer__detach(b, call->operands[i], &ignored);
 	return status;

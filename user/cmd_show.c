@@ -69,6 +69,7 @@ struct listing {
 	struct lb_pool *pool;
 	struct out *out;
 	const struct filter *filter;
+	json_t *allowed; /* prefixes, by the number of their list */
 	bool backends;
 	uint32_t rows;
 };
@@ -93,30 +94,30 @@ static int vip_carried(struct listing *list, uint16_t id, struct lb_count *ret)
 	return err;
 }
 
-struct allowed {
-	uint32_t list;
-	json_t *prefixes;
-};
-
+/* Prefixes by the number of their list, for VIPs to name. */
 static int allowed_add(const struct lb_prefix *prefix, void *arg)
 {
-	struct allowed *allowed = arg;
-	char text[TEXT_PREFIX_MAX];
+	char text[TEXT_PREFIX_MAX], number[16];
+	json_t *lists = arg, *list;
 
-	if ((prefix->list & ~LB_LIST_V6) == allowed->list)
-		json_array_append_new(allowed->prefixes,
-				      json_string(text__format_prefix(prefix, text, sizeof(text))));
+	snprintf(number, sizeof(number), "%u", prefix->list & ~LB_LIST_V6);
+	list = json_object_get(lists, number);
+	if (!list)
+		json_object_set_new(lists, number, list = json_array());
+	json_array_append_new(list, json_string(text__format_prefix(prefix, text, sizeof(text))));
 	return 0;
 }
 
 /* Limits that the table has no room for. */
-static int vip_limits(struct listing *list, const struct lb_vip *vip, json_t *row)
+static void vip_limits(struct listing *list, const struct lb_vip *vip, json_t *row)
 {
-	struct allowed allowed = { .list = vip->allow, .prefixes = json_array() };
+	char number[16];
+	json_t *allowed;
 
+	snprintf(number, sizeof(number), "%u", vip->allow);
+	allowed = vip->allow ? json_object_get(list->allowed, number) : NULL;
 	json_object_set_new(row, "new_rate", json_integer(vip->new_rate));
-	json_object_set_new(row, "allow", allowed.prefixes);
-	return vip->allow ? maps__prefix_each(list->maps, allowed_add, &allowed) : 0;
+	json_object_set_new(row, "allow", allowed ? json_incref(allowed) : json_array());
 }
 
 static int list_vip(struct listing *list, const struct service *service, const struct lb_vip *vip)
@@ -143,11 +144,8 @@ static int list_vip(struct listing *list, const struct service *service, const s
 			(json_int_t)list->tally->vips[vip->id], "packets",
 			(json_int_t)carried.packets, "bytes", (json_int_t)carried.bytes, "drops",
 			(json_int_t)drops);
-	err = vip_limits(list, vip, row);
-	if (!err)
-		return out__row(list->out, row);
-	json_decref(row);
-	return err;
+	vip_limits(list, vip, row);
+	return out__row(list->out, row);
 }
 
 static int list_backend(struct listing *list, const struct service *service,
@@ -204,7 +202,10 @@ static int show_list(struct call *call, struct balancer *b, const struct filter 
 	int err, end;
 
 	list.pool = calloc(1, sizeof(*list.pool));
+	list.allowed = json_object();
 	err = list.pool ? tally_make(&b->maps, &list.tally) : -ENOMEM;
+	if (!err && !backends && call->global->format == OUT_JSON)
+		err = maps__prefix_each(&b->maps, allowed_add, list.allowed);
 	if (!err) {
 		err = out__open(call->global->format, backends ? backend_columns : vip_columns,
 				backends ? sizeof(backend_columns) / sizeof(backend_columns[0]) :
@@ -216,6 +217,7 @@ static int show_list(struct call *call, struct balancer *b, const struct filter 
 		end = out__close(list.out);
 		err = err ? err : end;
 	}
+	json_decref(list.allowed);
 	free(list.tally);
 	free(list.pool);
 	return err;

@@ -78,7 +78,7 @@ static const struct option_def vip_defs[] = {
 	  .arg = "ADDRESS[,ADDRESS...]",
 	  .parse = parse_snat,
 	  .help = "source addresses toward backends, of the VIP's family (default: the one that "
-		  "the route to each gives); up to 8" },
+		  "the route to each gives, or another if that is a VIP); up to 8" },
 	{ .name = "allow",
 	  .arg = "PREFIX[,PREFIX...]|any",
 	  .parse = parse_allow,

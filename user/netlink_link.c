@@ -173,6 +173,8 @@ static int addr_toward(const struct nlmsghdr *nlh, void *arg)
 
 	if (!ifa || ifa->ifa_index != walk->ifindex || ifa->ifa_scope != RT_SCOPE_UNIVERSE ||
 	    ifa->ifa_flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED) ||
+	    /* A privacy address won't stay (RFC 8981); in IPv4 that bit means a secondary one. */
+	    (ifa->ifa_family == AF_INET6 && ifa->ifa_flags & IFA_F_TEMPORARY) ||
 	    !nl_addr(tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS], &addr))
 		return 0;
 	bits = ifa->ifa_prefixlen + (ifa->ifa_family == AF_INET ? 96 : 0);

@@ -336,6 +336,23 @@ static void rate_of_a_cpu(struct run *run)
 	let_in(run, LAB_CLIENT, 40002);
 }
 
+/* What a VIP refuses is no other VIP's loss. */
+static void rates_of_both(struct run *run)
+{
+	uint16_t port;
+
+	fresh(run);
+	change_settings(run, false, 3);
+	change_vip(run, 0, 1);
+	let_in(run, LAB_CLIENT, 40000);
+	for (port = 40001; port < 40009; port++)
+		begin(run, LAB_CLIENT, port, DROPPED, LB_DROP_NEW_RATE);
+	for (port = 40001; port < 40003; port++) {
+		run__talk(run, SVC_SOLO, LAB_CLIENT, port);
+		run__say(run, CLIENT, SYN, 1000, 0, FORWARDED, 0);
+	}
+}
+
 /* -- Methods that need no flow ----------------------------------------------------------------- */
 
 static uint64_t untracked(struct run *run)
@@ -400,6 +417,7 @@ static const struct scenario admit[] = {
 	{ "limit refills, UDP", SVC_UDP, .body = rate_refills, .once = true },
 	{ "limit refills under fire", SVC_TCP, .body = rate_fills_under_fire, .once = true },
 	{ "limit, of two CPUs", SVC_TCP, .body = rate_of_two_cpus, .once = true },
+	{ "limits of a VIP and a CPU", SVC_TCP, .body = rates_of_both, .once = true },
 	{ "limit of a CPU", SVC_TCP, .body = rate_of_a_cpu, .once = true },
 };
 TABLE(admit, admit);

@@ -404,6 +404,7 @@ static void error_to_backend(struct run *run)
 	run__say(run, CLIENT, FLAG_SYN, 100, 0, FORWARDED, 0);
 	reply = frame__make(services[run->svc].proto, services[run->svc].vip, run->vip_port,
 			    run->client, run->client_port);
+	reply.payload = 64; /* more than is quoted */
 	in = from(LAB_GATEWAY, services[run->svc].vip, LAB_GATEWAY);
 	for (i = 0; i < ERRORS_N; i++) {
 		len = quote(&reply, QUOTE_LEAST + i, quoted);

@@ -213,6 +213,17 @@ static void without_csum(struct run *run)
 	}
 }
 
+/* Behind the datagram there are bytes that its checksum doesn't cover (RFC 9868 has a use for them). */
+static void udp_ends_early(struct run *run)
+{
+	struct frame frame = next(run);
+
+	for (frame.payload = 40; frame.payload < 43; frame.payload++) {
+		frame.udp_len = UDP_LEN + frame.payload - 9;
+		forwarded(run, &frame);
+	}
+}
+
 static void damaged(struct run *run)
 {
 	struct frame frame;
@@ -224,6 +235,28 @@ static void damaged(struct run *run)
 	forwarded(run, &frame);
 	frame.csum_error = 0;
 	frame.ip_csum_error = 0x0102;
+	forwarded(run, &frame);
+}
+
+/* Of gue's UDP in IPv6: 0 would say that there is none. Depends on no payload, but on the flow label. */
+static void outer_csum_of_zero(struct run *run)
+{
+	uint8_t bytes[FRAME_MAX], *udp = bytes + ETH_LEN + IP6_LEN;
+	struct frame frame, out;
+	uint32_t id;
+
+	open_flow(run);
+	frame = next(run);
+	run__translate(run, &frame, &out);
+	if (!out.outer_sport || !out.outer_v6 || !frame.v6 || run__by_turns())
+		return;
+	for (id = 0; id < 65536; id++) {
+		out.id = frame.id = id;
+		frame__build(&out, bytes);
+		if (udp[6] == 0xff && udp[7] == 0xff)
+			break;
+	}
+	RUN_CHECK(run, id < 65536);
 	forwarded(run, &frame);
 }
 
@@ -368,6 +401,9 @@ static const struct scenario scenarios[] = {
 	{ "picked up", SVC_IPIP, .steps = picked_up },
 	{ "picked up at its end", SVC_IPIP, .steps = picked_up_at_its_end },
 	{ "flags that open nothing", SVC_IPIP, .steps = opens_nothing },
+	{ "a datagram that ends before its packet", SVC_IPIP_UDP, .body = udp_ends_early,
+	  .once = true },
+	{ "an outer checksum of zero", SVC_IPIP, .body = outer_csum_of_zero, .once = true },
 	{ "RST of an unknown flow", SVC_IPIP, .steps = reset_of_an_unknown_flow },
 	{ "UDP", SVC_IPIP_UDP, .steps = udp_exchange },
 	{ "UDP, client behind the other interface", SVC_IPIP_UDP, .steps = udp_exchange,

@@ -14,7 +14,16 @@ wrong_inputs() {
 		2|add-vip 172.17.0.5:81/tcp --nosuch|--nosuch
 		2|add-vip 172.17.0.5:81/tcp --method|--method
 		2|add-vip 172.17.0.5:81/tcp --method nosuch|nosuch
-		2|add-vip 172.17.0.5:81/tcp --method gue|gue
+		2|add-vip 172.17.0.5:81/tcp --method nat|nat
+		2|add-vip 172.17.0.5:81/tcp --allow 10.0.0.1/8|10.0.0.0/8
+		2|add-vip 172.17.0.5:81/tcp --allow 10.0.0.0/33|33
+		2|set-vip 172.17.0.5:80/tcp --new-rate -1|-1
+		2|set-vip 172.17.0.5:80/tcp --new-rate 1000000001|1000000000
+		2|deny add|deny add PREFIX
+		2|deny block 10.0.0.0/8|block
+		2|deny add 10.0.0.1/8|10.0.0.0/8
+		1|deny del 10.0.0.0/8|10.0.0.0/8
+		2|attach eth0 --new-rate x|x
 		2|add-vip 172.17.0.5:81/tcp --scheduler nosuch|nosuch
 		2|add-vip 172.17.0.5:81/tcp 172.17.0.2|add-vip
 		2|add-vip 172.17.0.5:81/tcp --snat nosuch|nosuch
