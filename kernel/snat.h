@@ -55,7 +55,8 @@ enum snat_claim {
 /*
  * Our own reply half is there already. Another CPU opens the same flow now: then its forward half is
  * there too, or is about to be and this one is new. Otherwise it outlived its forward half, and what
- * it knows is of another connection.
+ * it knows is of another connection. Clocks of CPUs differ by a tick at least: who takes a half for old
+ * that isn't pulls it away from under the other CPU, so one without an answer is new for a second.
  */
 static __always_inline int snat_own(struct ct_ref *own, const struct lb_scratch *scratch)
 {
@@ -64,7 +65,7 @@ static __always_inline int snat_own(struct ct_ref *own, const struct lb_scratch 
 
 	if (ct_lookup(&scratch->pkt.key, &in))
 		return SNAT_CLAIMED;
-	return cold && cold->created == scratch->half.cold.created &&
+	return cold && scratch->half.cold.created - cold->created + lb_config.hz < 2 * lb_config.hz &&
 			       ct_phase(own->ctl, CT_DIR_OUT) == CT_PHASE_NONE ?
 		       SNAT_CLAIMED :
 		       SNAT_EXPIRED;
