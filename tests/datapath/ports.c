@@ -218,6 +218,25 @@ static void adopted_fresh(struct run *run)
 	adopted(run);
 }
 
+/* The same in the sight of a CPU whose clock is a tick ahead of the one that opened it: it stays as it is. */
+static void adopted_a_tick_later(struct run *run)
+{
+	struct ct_key client, reply, again;
+	struct half half, now;
+
+	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
+	client = run__client_key(run);
+	reply = run__reply_key(run);
+	RUN_CHECK(run, half__get(run->fx, &reply, &half) == FLOW_HALF_OPEN);
+	half.cold.created -= 3;
+	RUN_CHECK(run, !half__put(run->fx, &half) && !half__evict(run->fx, &client));
+	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
+	again = run__reply_key(run);
+	RUN_CHECK(run, !memcmp(&again, &reply, sizeof(reply)));
+	RUN_CHECK(run, half__get(run->fx, &reply, &now) == FLOW_HALF_OPEN);
+	RUN_CHECK(run, now.cold.created == half.cold.created);
+}
+
 static void adopted_open(struct run *run)
 {
 	open_flow(run);
@@ -264,6 +283,7 @@ static const struct scenario scenarios[] = {
 	{ "spread over two addresses", SVC_SNATS, .body = spread, .once = true },
 	{ "adopted, fresh", SVC_SOLO, .body = adopted_fresh },
 	{ "adopted, fresh, UDP", SVC_SOLO_UDP, .body = adopted_fresh },
+	{ "adopted, a tick later", SVC_SOLO, .body = adopted_a_tick_later },
 	{ "adopted, established", SVC_SOLO, .body = adopted_open },
 	{ "adopted, assured", SVC_SOLO_UDP, .body = adopted_open },
 	{ "adopted, closed", SVC_SOLO, .body = adopted_closed },
