@@ -8,7 +8,7 @@
 
 #include <linux/types.h>
 
-#define LB_LAYOUT_VERSION 4
+#define LB_LAYOUT_VERSION 5
 
 #define LB_MAX_VIPS	4096
 #define LB_MAX_BACKENDS 16384 /* all VIPs together */
@@ -336,6 +336,78 @@ struct lb_reap {
 	struct lb_reap_half halves[LB_REAP_MAX];
 };
 
+/*
+ * A datagram whose fragments are followed, in lb_datagrams: what names it (RFC 791, 2.3; RFC 8200, 4.5),
+ * what its first fragment said, and which of its units of 8 bytes have been seen.
+ */
+#define LB_DATAGRAM_BITS  11 /* 2^11 sets */
+#define LB_DATAGRAM_WAYS  4
+#define LB_DATAGRAM_WORDS 128 /* times 64 units: 64 KiB */
+
+struct lb_datagram_key {
+	struct lb_addr src;
+	union {
+		struct {
+			__be32 id;     /* IPv4's, too */
+			__u16 local;   /* id of the destination address */
+			__u8 ip_proto; /* 0: IPv6, of which fragments needn't agree on it */
+			__u8 pad;
+		};
+		__u64 rest; /* all of that, as it lies in memory */
+	};
+};
+
+enum lb_datagram_state {
+	LB_DATAGRAM_NONE,
+	LB_DATAGRAM_AWAITED, /* its first fragment, that is: others are parked */
+	LB_DATAGRAM_OPEN,
+	LB_DATAGRAM_BROKEN, /* fragments overlap */
+	LB_DATAGRAM_HOST,   /* its first didn't come in time: handed up */
+	LB_DATAGRAM_DONE,   /* all of it was seen: the next of this key is another */
+};
+
+struct lb_datagram {
+	struct lb_datagram_key key;
+	__u32 state;
+	__u32 at;    /* of its last fragment, low 32 bits of jiffies */
+	__be32 ports;
+	__be32 id;   /* of fullnat: as it leaves; IPv4's in the last two bytes */
+	__u32 units; /* seen so far */
+	__u32 end;   /* in units; 0: the last fragment has not come */
+	__u32 parked;
+	__u8 ip_proto;
+	__u8 lossy; /* some came early and nobody kept them: it will not be complete */
+	__u8 pad[2];
+	__u64 seen[LB_DATAGRAM_WORDS];
+};
+
+#define LB_PARK_MAX 3408 /* longest frame that can be sent in again: it has to fit a page */
+
+/* In front of a packet, and alone: what lb_events says to the daemon. */
+enum lb_event_kind {
+	LB_EVENT_PARKED, /* a fragment that came before its datagram's first: frame_len bytes follow */
+	LB_EVENT_FIRST,	 /* that one has come */
+};
+
+struct lb_event {
+	struct lb_datagram_key key;
+	__u32 kind;
+	__u32 ifindex; /* ingress */
+	__u32 frame_len;
+	__u32 generic; /* 1: of a generic program */
+};
+
+/*
+ * What lb_unpark is asked: what a datagram is by now, enum lb_datagram_state. give_up: its first fragment
+ * has not come in time; then HOST means that its parked fragments are to be handed up, DONE that they
+ * were counted as dropped.
+ */
+struct lb_unpark {
+	struct lb_datagram_key key;
+	__u32 parked; /* fragments */
+	__u32 give_up;
+};
+
 struct lb_port_range {
 	__u16 lo; /* host order, inclusive; 0 and 0: unused */
 	__u16 hi;
@@ -370,6 +442,7 @@ struct lb_totals {
 	__u64 ports_failed;  /* tries that found the port taken */
 	__u64 resets;	     /* RSTs sent to clients of unknown TCP flows */
 	__u64 untracked;     /* packets forwarded by the hash alone, see kernel/untracked.h */
+	__u64 parked;	     /* fragments handed to the daemon until their datagram's first comes */
 };
 
 /*
@@ -415,6 +488,8 @@ struct lb_config {
 	__u8 generic;	    /* packets carry skb metadata: partial checksums, GSO lengths */
 	__u8 clsact_egress; /* redirects leave by the clsact program */
 	__u8 weak_order;    /* the CPU may read out of order, see ct_still() */
+	__u8 says_mtu;	    /* bpf_fib_lookup() answers the route's, and there is bpf_check_mtu(): 5.12 */
+	__u8 pad[7];
 };
 
 #define LB_ASSERT_SIZE(type, bytes) _Static_assert(sizeof(struct type) == (bytes), #type " layout")
@@ -428,10 +503,14 @@ LB_ASSERT_SIZE(lb_backend, 64);
 LB_ASSERT_SIZE(lb_kept, 40);
 LB_ASSERT_SIZE(lb_way, 32);
 LB_ASSERT_SIZE(ct_key, 24);
+LB_ASSERT_SIZE(lb_datagram_key, 24);
+LB_ASSERT_SIZE(lb_datagram, 1080);
+LB_ASSERT_SIZE(lb_event, 40);
+LB_ASSERT_SIZE(lb_unpark, 32);
 LB_ASSERT_SIZE(ct_flow, 64);
 LB_ASSERT_SIZE(ct_cold, 24);
 LB_ASSERT_SIZE(lb_reap_half, 32);
 LB_ASSERT_SIZE(lb_settings, 88);
-LB_ASSERT_SIZE(lb_config, 56);
+LB_ASSERT_SIZE(lb_config, 64);
 
 #endif

@@ -8,8 +8,8 @@
 	X(MALFORMED, "malformed",                                                                  \
 	  "headers or lengths contradict each other: look at the sender, or at a broken link")     \
 	X(FRAGMENT, "fragment",                                                                    \
-	  "a fragmented packet for a VIP: fragments are not followed yet; lower the sender's "     \
-	  "datagram size or raise the path's MTU")                                                 \
+	  "a later fragment of a datagram that has no flow, since its first was dropped: see the "   \
+	  "other reasons")                                                                         \
 	X(TCP_FLAGS, "tcp_flags",                                                                  \
 	  "first packet of an unknown TCP flow with flags that open nothing: harmless, often a "   \
 	  "scan")                                                                                  \
@@ -58,7 +58,15 @@
 	  "--allow")                                                                               \
 	X(NEW_RATE, "new_rate",                                                                    \
 	  "a new flow above the VIP's --new-rate or that of attach, which holds for each CPU: a "  \
-	  "flood, or raise it (set-vip VIP --new-rate N, attach IFACE --new-rate N)")
+	  "flood, or raise it (set-vip VIP --new-rate N, attach IFACE --new-rate N)")              \
+	X(FRAGMENT_EARLY, "fragment_early",                                                        \
+	  "a fragment before the first of its datagram: lbctl daemon keeps such; if it runs, the "   \
+	  "first never came, or more came than it keeps: loss on the way, or an attack")             \
+	X(FRAGMENT_OVERLAP, "fragment_overlap",                                                    \
+	  "a fragment with bytes of its datagram that another one had: repeated on the way, or "     \
+	  "an attack")                                                                             \
+	X(FRAGMENT_TINY, "fragment_tiny",                                                          \
+	  "a first fragment without the whole transport header: an attack, or an absurd MTU")
 
 enum lb_drop {
 #define LB_DROP_ENUM(name, text, help) LB_DROP_##name,

@@ -50,12 +50,12 @@ static __always_inline struct lb_iface_stats *count_iface(const struct xdp_md *c
 	return count_iface_search(ifindex);
 }
 
-/* Every packet ends here, once. frame_len: bytes, as it came. */
+/* Every packet ends here, once: one that is parked, when it comes again. frame_len: bytes, as it came. */
 static __always_inline void count_verdict(const struct xdp_md *ctx, __u32 verdict, __u32 frame_len)
 {
 	struct lb_iface_stats *stats = count_iface(ctx);
 
-	if (!stats)
+	if (!stats || unlikely(verdict == LB_PARKED))
 		return;
 	stats->bytes += frame_len;
 	if (verdict == LB_PASS)

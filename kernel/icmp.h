@@ -106,6 +106,7 @@ static __always_inline enum lb_verdict icmp_quoted(struct xdp_md *ctx, struct lb
 	__be16 *ports;
 
 	pkt->frag = 0;
+	pkt->frag_off = 0;
 	if (pkt->family == AF_INET6) {
 		if ((void *)(ip6 + 1) > pkt_end(ctx))
 			return LB_PASS;

@@ -10,6 +10,7 @@
 
 #include "count.h"
 #include "flow.h"
+#include "fragment.h"
 #include "icmp.h"
 #include "maps.h"
 #include "nexthop.h"
@@ -22,28 +23,8 @@
 #include "rewrite.h"
 #include "service.h"
 #include "tunnel.h"
+#include "unpark.h"
 #include "untracked.h"
-
-/*
- * Fragments have a flow only with their ports, so later ones can't be told apart from the host's
- * own and go to it; a first one for a VIP, or of a backend's reply, is useless without them and is
- * dropped by name.
- */
-__noinline int fragment(struct xdp_md *ctx)
-{
-	struct lb_scratch *scratch = scratch_get();
-	struct lb_pkt *pkt;
-
-	if (!scratch)
-		return LB_PASS;
-	pkt = &scratch->pkt;
-	if (pkt->frag & LB_IP_OFFSET || parse_transport(ctx, pkt) != LB_NEXT)
-		return LB_PASS;
-	if (!service_find(&pkt->tuple.dst, pkt->tuple.dport, pkt->ip_proto) &&
-	    open_not_ours(ctx) == LB_PASS)
-		return LB_PASS;
-	return lb_drop(LB_DROP_FRAGMENT);
-}
 
 /* A transport header that lies is dropped where a VIP would have had it; else it is the host's. */
 __noinline int malformed(__be16 port)
@@ -149,7 +130,9 @@ static __always_inline enum lb_verdict track(struct xdp_md *ctx, struct lb_pkt *
 static __always_inline enum lb_verdict change(struct xdp_md *ctx, const struct lb_pkt *pkt,
 					      struct ct_flow *flow)
 {
-	return pkt->method == LB_METHOD_FULLNAT ? rewrite(ctx, pkt, flow) : one_way(ctx, pkt);
+	if (pkt->method != LB_METHOD_FULLNAT)
+		return one_way(ctx, pkt);
+	return unlikely(pkt->frag) ? rewrite_fragment(ctx) : rewrite(ctx, pkt, flow);
 }
 
 static __always_inline enum lb_verdict journey(struct xdp_md *ctx, struct lb_pkt *pkt)
@@ -206,6 +189,8 @@ int lb_xdp(struct xdp_md *ctx)
 		return XDP_PASS;
 	case LB_TX:
 		return XDP_TX;
+	case LB_PARKED:
+		return XDP_DROP;
 	case LB_REDIRECT:
 		return bpf_redirect(pkt->nexthop.ifindex, 0);
 	default:
@@ -229,6 +214,19 @@ SEC("xdp")
 int lb_reap(struct xdp_md *ctx)
 {
 	return reap(ctx);
+}
+
+SEC("xdp")
+int lb_unpark(struct xdp_md *ctx)
+{
+	return unpark(ctx);
+}
+
+/* How the daemon sends a packet in where the generic program is attached, which takes it behind this. */
+SEC("xdp")
+int lb_send_in(struct xdp_md *ctx __attribute__((unused)))
+{
+	return XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

@@ -148,6 +148,49 @@ struct {
 	__type(value, struct lb_way);
 } lb_ways SEC(".maps");
 
+struct lb_datagram_set {
+	struct bpf_spin_lock lock;
+	__u32 pad;
+	struct lb_datagram ways[LB_DATAGRAM_WAYS];
+};
+
+/* Written by the data path: datagrams whose fragments come by. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << LB_DATAGRAM_BITS);
+	__type(key, __u32);
+	__type(value, struct lb_datagram_set);
+} lb_datagrams SEC(".maps");
+
+/* The last identification that a datagram was given. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} lb_datagram_ids SEC(".maps");
+
+/* To the daemon: struct lb_event. By CPU; more than any machine has. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERF_EVENT_ARRAY);
+	__uint(max_entries, 4096);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(__u32));
+} lb_events SEC(".maps");
+
+/* A fragment, between the functions that look at it. */
+struct lb_fragment {
+	struct lb_datagram_key key;
+	__u32 from, to; /* its units of 8 bytes */
+	__be32 ports;
+	__be32 id;	/* as it leaves, if its addresses change */
+	__u8 ip_proto;	/* of the datagram */
+	__u8 first;
+	__u8 last;
+	__u8 awaited;	/* others of its datagram are parked */
+	__u32 way;	/* of the datagram's set */
+};
+
 /* Source addresses and ports that a new flow may take. */
 struct lb_snat_space {
 	struct lb_port_range low, high;
@@ -198,6 +241,11 @@ struct lb_scratch {
 	struct lb_reap_half reaped;
 	struct lb_news news; /* flow_learn() */
 	struct lb_tuple outer; /* icmp_error(): the addresses that the error came with */
+	struct lb_fragment fragment;
+	struct lb_event event;
+	__u64 park_credit; /* park(): of this CPU, as in struct lb_bucket */
+	__u32 park_since;
+	__u32 pad3;
 	__u32 new_since; /* admit_flow(): of this CPU, as in struct lb_bucket */
 	__u32 pad2;
 	__u64 new_credit;

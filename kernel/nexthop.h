@@ -91,9 +91,33 @@ static __always_inline void nexthop_question(const struct lb_pkt *pkt, struct bp
 		__builtin_memcpy(fib->ipv6_src, &pkt->to.src, sizeof(fib->ipv6_src));
 		__builtin_memcpy(fib->ipv6_dst, &pkt->to.dst, sizeof(fib->ipv6_dst));
 	}
-	/* A generic program sees GSO frames, longer than any MTU, that are cut up later. */
+	/* In generic mode the answer is compared here, see nexthop_is_merged(). */
 	if (!lb_config.generic)
 		fib->tot_len = pkt->l3_len + pkt_overhead(pkt);
+	else
+		fib->tot_len = lb_config.says_mtu;
+}
+
+/*
+ * Generic mode sees frames that GRO has merged, or that are to be cut up later (GSO): those are longer than
+ * the MTU of the interface that they come in by, and will be cut for the way out. Not inlined: it is rare.
+ */
+static __noinline int nexthop_is_merged(struct xdp_md *ctx, __u32 l3_len)
+{
+	__u32 mtu = 0;
+
+	if (!lb_config.generic)
+		return 0;
+	if (!lb_config.says_mtu)
+		return 1;
+	bpf_check_mtu(ctx, 0, &mtu, 0, 0);
+	return l3_len > mtu;
+}
+
+/* mtu: longest l3 length, as the packet came. */
+static __always_inline int nexthop_too_big(struct xdp_md *ctx, const struct lb_pkt *pkt, __u32 mtu)
+{
+	return unlikely(pkt->l3_len > mtu) && !nexthop_is_merged(ctx, pkt->l3_len);
 }
 
 /* Kernels before 5.12 don't say: 0 is IPv4's way to say so, too (RFC 1191, 5). */
@@ -198,7 +222,11 @@ __noinline int nexthop_ask(struct xdp_md *ctx, __u32 fib_generation)
 		__builtin_memcpy(pkt->nexthop.dmac, fib.dmac, ETH_ALEN);
 		__builtin_memcpy(pkt->nexthop.smac, fib.smac, ETH_ALEN);
 		/* The route's MTU; kernels before 5.12 leave there what was asked for. */
-		mtu = lb_config.generic ? ~0u : fib.tot_len;
+		mtu = lb_config.generic && !lb_config.says_mtu ? ~0u : fib.tot_len;
+		if (lb_config.generic && nexthop_too_big(ctx, pkt, mtu - pkt_overhead(pkt))) {
+			pkt->path_mtu = mtu - pkt_overhead(pkt);
+			return lb_drop(LB_DROP_TOO_BIG);
+		}
 		if (pkt->dir == CT_DIR_OUT) {
 			nexthop_keep_way(pkt, fib_generation, mtu);
 			return LB_NEXT;
@@ -223,12 +251,12 @@ __noinline int nexthop_ask(struct xdp_md *ctx, __u32 fib_generation)
 }
 
 /* Toward the backend, if what this CPU keeps is of this generation and less than a second old. */
-static __always_inline int nexthop_kept(struct lb_pkt *pkt, const struct lb_kept *kept,
-					__u32 fib_generation)
+static __always_inline int nexthop_kept(struct xdp_md *ctx, struct lb_pkt *pkt,
+					const struct lb_kept *kept, __u32 fib_generation)
 {
 	if (unlikely(kept->fib_generation != fib_generation || kept->owner != pkt->backend_gen ||
 		     kept->method != pkt->method || pkt->now - kept->at >= lb_config.hz ||
-		     pkt->l3_len > kept->mtu))
+		     nexthop_too_big(ctx, pkt, kept->mtu)))
 		return 0;
 	pkt->nexthop = kept->nexthop;
 	pkt->outer_sum = kept->outer_sum;
@@ -236,14 +264,14 @@ static __always_inline int nexthop_kept(struct lb_pkt *pkt, const struct lb_kept
 }
 
 /* Toward the client; flow_tick() lets it go every second. */
-static __always_inline int nexthop_way(struct lb_pkt *pkt, const struct ct_flow *flow,
-				       __u32 fib_generation)
+static __always_inline int nexthop_way(struct xdp_md *ctx, struct lb_pkt *pkt,
+				       const struct ct_flow *flow, __u32 fib_generation)
 {
 	__u32 known = flow->way, index = known & (LB_WAYS - 1);
 	struct lb_way *way = bpf_map_lookup_elem(&lb_ways, &index);
 
 	if (unlikely(!way || !index || known != ct_way_make(index, fib_generation) ||
-		     pkt->l3_len > way->mtu))
+		     nexthop_too_big(ctx, pkt, way->mtu)))
 		return 0;
 	pkt->nexthop = way->nexthop;
 	return 1;
@@ -262,8 +290,8 @@ static __always_inline enum lb_verdict nexthop_find(struct xdp_md *ctx, struct l
 	if (!settings)
 		return lb_drop(LB_DROP_FLOW_BUSY);
 	fib_generation = *(volatile __u32 *)&settings->fib_generation;
-	if (pkt->dir == CT_DIR_IN ? nexthop_kept(pkt, &stats->kept, fib_generation) :
-				    nexthop_way(pkt, flow, fib_generation))
+	if (pkt->dir == CT_DIR_IN ? nexthop_kept(ctx, pkt, &stats->kept, fib_generation) :
+				    nexthop_way(ctx, pkt, flow, fib_generation))
 		return LB_NEXT;
 	return nexthop_ask(ctx, fib_generation);
 }

@@ -228,6 +228,7 @@ __noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
 	enum lb_verdict verdict;
 	struct lb_pkt *pkt;
 	struct lb_vip *vip;
+	int later;
 
 	if (!scratch)
 		return LB_PASS;
@@ -238,14 +239,15 @@ __noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
 	pkt->vip = vip->id;
 	pkt->has_vip = 1;
 	verdict = admit_client(&pkt->tuple.src, vip);
-	if (verdict == LB_NEXT)
+	if (verdict == LB_NEXT && !(pkt->frag & LB_IP_OFFSET))
 		verdict = open_allowed(pkt, vip->method);
 	if (verdict != LB_NEXT)
 		return verdict;
-	pkt->untracked = (pkt->ip_proto == IPPROTO_TCP && open_is_reset(pkt->tcp_flags)) ||
+	later = pkt->frag & LB_IP_OFFSET;
+	pkt->untracked = later || (pkt->ip_proto == IPPROTO_TCP && open_is_reset(pkt->tcp_flags)) ||
 			 !admit_flow(scratch, vip);
 	if (pkt->untracked && vip->method == LB_METHOD_FULLNAT)
-		return lb_drop(LB_DROP_NEW_RATE);
+		return lb_drop(later ? LB_DROP_FRAGMENT : LB_DROP_NEW_RATE);
 	backend = backend_select(vip, &pkt->tuple.src, hash, &chosen);
 	if (!backend)
 		return lb_drop(LB_DROP_NO_BACKEND);

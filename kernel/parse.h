@@ -78,6 +78,9 @@ __noinline int parse_extensions(struct xdp_md *ctx)
 			return lb_drop(LB_DROP_MALFORMED);
 		offset = pkt->l4_off + 8;
 		if (pkt->ip_proto == IPPROTO_FRAGMENT) {
+			if (pkt->frag_off)
+				return LB_PASS;
+			pkt->frag_off = pkt->l4_off;
 			frag = (__u16)next[2] << 8 | next[3];
 			pkt->frag = frag >> 3 | (frag & 1 ? LB_IP_MF : 0);
 		} else {
@@ -116,6 +119,7 @@ static __always_inline enum lb_verdict parse_ip6(struct xdp_md *ctx, struct lb_p
 	pkt->ttl = ip->hop_limit;
 	pkt->tos = bpf_ntohs(*(__be16 *)ip) >> 4;
 	pkt->frag = 0;
+	pkt->frag_off = 0;
 	return likely(pkt->ip_proto == IPPROTO_TCP || pkt->ip_proto == IPPROTO_UDP) ?
 		       LB_NEXT :
 		       parse_extensions(ctx);

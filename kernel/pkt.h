@@ -42,6 +42,7 @@ enum lb_verdict {
 	LB_TX,
 	LB_REDIRECT,
 	LB_HANDOVER, /* to the clsact program, which redirects it */
+	LB_PARKED,   /* to the daemon, which sends it in again */
 	LB_DROP,     /* LB_DROP + enum lb_drop */
 	LB_ANSWERED = 0x100, /* with a drop: the packet has become the answer to its sender */
 };
@@ -95,6 +96,7 @@ struct lb_pkt {
 	__u16 local; /* local id of the destination address */
 	__u16 vip;   /* id, when has_vip */
 	__u16 frag;  /* host order: LB_IP_MF and offset */
+	__u16 frag_off; /* of IPv6's fragment header; 0: it has none */
 	__u8 l3_off;
 	__u8 family; /* AF_INET or AF_INET6 */
 	__u8 ip_proto;
@@ -132,6 +134,12 @@ static __always_inline int pkt_beyond(void *at, __u32 bytes, void *end)
 static __always_inline void *pkt_l4(const struct xdp_md *ctx, const struct lb_pkt *pkt)
 {
 	return pkt_data(ctx) + (*(volatile __u16 *)&pkt->l4_off & PKT_L4_OFF_MAX);
+}
+
+/* IPv6's fragment header, behind the fixed one as most are. */
+static __always_inline void *pkt_fragment(const struct xdp_md *ctx, const struct lb_pkt *pkt)
+{
+	return pkt_data(ctx) + (*(volatile __u16 *)&pkt->frag_off & PKT_L4_OFF_MAX);
 }
 
 /*

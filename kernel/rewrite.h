@@ -174,7 +174,7 @@ static __always_inline int csum_comes_partial(struct xdp_md *ctx, const struct l
 	__be16 *field = csum_field(ctx, pkt);
 	struct lb_iface_stats *iface = count_iface(ctx);
 
-	return field && csum_is_pseudo(pkt, *field) &&
+	return field && !pkt->frag && csum_is_pseudo(pkt, *field) &&
 	       csum_is_partial(ctx, pkt, iface && iface->partial);
 }
 
@@ -306,6 +306,73 @@ static __always_inline enum lb_verdict rewrite(struct xdp_md *ctx, const struct 
 	}
 	old = ~csum_fold((__u16)~old + addrs_delta + rewrite_ports_delta(pkt));
 	*field = old || pkt->ip_proto != IPPROTO_UDP ? old : 0xffff;
+	return LB_NEXT;
+}
+
+/*
+ * A fragment's identification, which is its datagram's alone among all whose addresses become these.
+ * Answers what that adds to IPv4's header checksum.
+ */
+static __always_inline __u64 rewrite_id(const struct xdp_md *ctx, const struct lb_pkt *pkt, __be32 id)
+{
+	struct iphdr *ip = pkt_data(ctx) + sizeof(struct ethhdr);
+	__be32 *header;
+	__be16 was;
+
+	if (pkt->family == AF_INET6) {
+		header = pkt_fragment(ctx, pkt);
+		if ((void *)(header + 2) <= pkt_end(ctx))
+			header[1] = id;
+		return 0;
+	}
+	if ((void *)(ip + 1) > pkt_end(ctx))
+		return 0;
+	was = ip->id;
+	ip->id = bpf_htons(bpf_ntohl(id) & 0xffff);
+	return csum_replace16(was, ip->id);
+}
+
+/*
+ * fullnat, of a fragment: ports only in the first, whose checksum is its whole datagram's and so never
+ * partial. Not static, so that the verifier looks at it once.
+ */
+__noinline int rewrite_fragment(struct xdp_md *ctx)
+{
+	struct lb_scratch *scratch = scratch_get();
+	struct ethhdr *eth = pkt_data(ctx);
+	__u64 addrs_delta, id_delta;
+	struct lb_pkt *pkt;
+	__be32 *ports;
+	__be16 *field;
+	void *ip;
+	__u16 sum;
+
+	if (!scratch)
+		return lb_drop(LB_DROP_OUTPUT);
+	pkt = &scratch->pkt;
+	addrs_delta = rewrite_addrs_delta(pkt);
+	id_delta = rewrite_id(ctx, pkt, scratch->fragment.id);
+	ip = eth + 1;
+	if (ip + sizeof(struct iphdr) > pkt_end(ctx))
+		return lb_drop(LB_DROP_OUTPUT);
+	rewrite_macs(eth, &pkt->nexthop);
+	if (pkt->family == AF_INET)
+		rewrite_ip4(ip, &pkt->to, addrs_delta + id_delta);
+	else if (ip + sizeof(struct ipv6hdr) > pkt_end(ctx))
+		return lb_drop(LB_DROP_OUTPUT);
+	else
+		rewrite_ip6(ip, &pkt->to);
+	if (pkt->frag & LB_IP_OFFSET)
+		return LB_NEXT;
+	ports = pkt_l4(ctx, pkt);
+	field = csum_field(ctx, pkt);
+	if (!field || (void *)(ports + 1) > pkt_end(ctx))
+		return lb_drop(LB_DROP_OUTPUT);
+	*ports = pkt->to.ports;
+	if (pkt->ip_proto == IPPROTO_UDP && !*field)
+		return LB_NEXT;
+	sum = ~csum_fold((__u16)~*field + addrs_delta + rewrite_ports_delta(pkt));
+	*field = sum || pkt->ip_proto != IPPROTO_UDP ? sum : 0xffff;
 	return LB_NEXT;
 }
 

@@ -62,7 +62,7 @@ static __always_inline enum lb_verdict tunnel_complete(struct xdp_md *ctx, const
 {
 	__be16 *field;
 
-	if (lb_config.generic)
+	if (lb_config.generic || unlikely(pkt->frag))
 		return LB_NEXT;
 	field = csum_field(ctx, pkt);
 	if (!field)
@@ -73,12 +73,15 @@ static __always_inline enum lb_verdict tunnel_complete(struct xdp_md *ctx, const
 }
 
 /*
- * Does the transport checksum tell the segment's sum? UDP may have none, or end before the packet does.
+ * Does the transport checksum tell the segment's sum? UDP may have none, or end before the packet does;
+ * a fragment's is of its whole datagram.
  */
 static __always_inline int tunnel_sound(const struct xdp_md *ctx, const struct lb_pkt *pkt)
 {
 	struct udphdr *udp = pkt_l4(ctx, pkt);
 
+	if (pkt->frag)
+		return 0;
 	if (pkt->ip_proto != IPPROTO_UDP)
 		return 1;
 	return (void *)(udp + 1) <= pkt_end(ctx) && udp->check &&

@@ -3,7 +3,7 @@
 # Bash completion of lbctl: commands, options, interfaces, and the VIPs and backends there are.
 
 _lbctl_commands="attach detach unload add-vip set-vip del-vip add-backend set-backend del-backend
-	drain deny show flush gc version help"
+	drain deny daemon show flush gc version help"
 
 _lbctl_options() {
 	local filters="--vip --backend --client --state --proto"
@@ -14,6 +14,7 @@ _lbctl_options() {
 	add-backend) echo --weight ;;
 	set-backend) echo --weight --state ;;
 	drain) echo --wait ;;
+	daemon) echo --park-time --park-packets ;;
 	show) echo "$filters" --limit ;;
 	flush) echo "$filters" ;;
 	esac

@@ -125,6 +125,7 @@ static const struct out_column stats_columns[] = {
 	{ "source ports reused early", "snat_ports.reused", OUT_COUNT },
 	{ "resets sent", "resets", OUT_COUNT },
 	{ "forwarded untracked", "untracked", OUT_COUNT },
+	{ "fragments parked", "parked", OUT_COUNT },
 };
 
 struct flow_count {
@@ -206,7 +207,7 @@ int show_stats(struct call *call, struct balancer *b, const struct filter *filte
 	return out__object(
 		call->global->format, stats_columns,
 		sizeof(stats_columns) / sizeof(stats_columns[0]), stdout,
-		json_pack("{s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}, s:I, s:I}",
+		json_pack("{s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}, s:I, s:I, s:I}",
 			  "packets", (json_int_t)totals.packets, "bytes",
 			  (json_int_t)totals.bytes, "passed", (json_int_t)totals.passed,
 			  "forwarded", (json_int_t)totals.forwarded, "dropped",
@@ -218,7 +219,8 @@ int show_stats(struct call *call, struct balancer *b, const struct filter *filte
 			  (json_int_t)count.ports, "available",
 			  (json_int_t)(ports > count.ports ? ports - count.ports : 0), "reused",
 			  (json_int_t)totals.rare.ports_reused, "resets", (json_int_t)totals.rare.resets,
-			  "untracked", (json_int_t)totals.rare.untracked));
+			  "untracked", (json_int_t)totals.rare.untracked, "parked",
+			  (json_int_t)totals.rare.parked));
 }
 
 static const struct out_column reaped_columns[] = { { "flows ended", "flows", OUT_COUNT } };

@@ -259,6 +259,7 @@ static int config_fill(enum lb_mode mode, bool clsact, const struct lb_settings 
 	ret->table = settings->table;
 	ret->generic = mode == LB_MODE_GENERIC;
 	ret->clsact_egress = ret->generic && clsact;
+	ret->says_mtu = libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_check_mtu, NULL) == 1;
 #if !defined(__x86_64__) && !defined(__i386__) && !defined(__s390x__)
 	ret->weak_order = 1;
 #endif
@@ -287,6 +288,10 @@ int loader__load(const char *dir, enum lb_mode mode, bool clsact,
 		err = maps_pin(dir, skel, false, settings->table);
 	if (!err)
 		err = prog_pin(dir, skel->progs.lb_reap, "lb_reap");
+	if (!err)
+		err = prog_pin(dir, skel->progs.lb_unpark, "lb_unpark");
+	if (!err)
+		err = prog_pin(dir, skel->progs.lb_send_in, "lb_send_in");
 	if (!err)
 		err = prog_pin(dir, skel->progs.lb_clsact, "lb_clsact");
 	if (!err)

@@ -5,7 +5,7 @@
 
 ARM64_ROOT=$VM_CACHE/root-$VM_ARCH
 # To link with, and for the guest.
-ARM64_PACKAGES='libc6-dev libbpf-dev libelf-dev zlib1g-dev libzstd-dev libmnl-dev libjansson-dev
+ARM64_PACKAGES='libc6-dev libbpf-dev libelf-dev zlib1g-dev libzstd-dev libmnl-dev libjansson-dev libuv1-dev
 	libcmocka-dev bash dash coreutils util-linux mount iproute2 curl kmod busybox-static'
 
 # As if installed on an empty machine of this host's release, with all that they need.

@@ -26,6 +26,7 @@ int object__open(const struct variant *variant, bool spin_lock, struct lb_bpf **
 		.table = variant->table,
 		.generic = variant->generic,
 		.clsact_egress = variant->generic,
+		.says_mtu = libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_check_mtu, NULL) == 1,
 	};
 
 	if (!skel)

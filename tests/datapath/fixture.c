@@ -102,6 +102,7 @@ static int load(struct fixture *fx)
 	fx->says_mtu = libbpf_probe_bpf_helper(BPF_PROG_TYPE_XDP, BPF_FUNC_check_mtu, NULL) == 1;
 	old = !fx->has_context || getenv("DATAPATH_OLD");
 
+	config.says_mtu = fx->says_mtu;
 	ct_hash_factors(SEED, fx->factors);
 	memcpy(config.factors, fx->factors, sizeof(config.factors));
 	fx->skel = open_programs(old);

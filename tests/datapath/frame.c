@@ -74,7 +74,7 @@ static size_t l4_header_len(const struct frame *frame)
 
 size_t frame__l4_len(const struct frame *frame)
 {
-	return l4_header_len(frame) + frame->payload;
+	return frame->whole ? frame->payload : l4_header_len(frame) + frame->payload;
 }
 
 static size_t extensions_n(const struct frame *frame)
@@ -168,12 +168,30 @@ static void build_csum(const struct frame *frame, uint8_t *l4, uint8_t *field)
 	put16(field, frame->csum_error ? add(sum, frame->csum_error) : sum);
 }
 
+static void build_l4(const struct frame *frame, uint8_t *l4);
+
+/* A part of the whole segment, whose checksum is in its first. */
+static void build_piece(const struct frame *frame, uint8_t *l4)
+{
+	struct frame whole = *frame;
+	uint8_t bytes[FRAME_MAX];
+
+	whole.whole = 0;
+	whole.payload = frame->whole;
+	build_l4(&whole, bytes);
+	memcpy(l4, bytes + frame->at, frame->payload);
+}
+
 static void build_l4(const struct frame *frame, uint8_t *l4)
 {
 	size_t header_len = l4_header_len(frame);
 	int doff = frame->doff < 0 ? (int)(header_len / 4) : frame->doff;
 	int udp_len = frame->udp_len < 0 ? (int)frame__l4_len(frame) : frame->udp_len;
 
+	if (frame->whole) {
+		build_piece(frame, l4);
+		return;
+	}
 	memset(l4, 0, header_len);
 	build_payload(frame, l4 + header_len);
 	if (frame->proto != TCP && frame->proto != UDP)
@@ -204,7 +222,7 @@ static void build_extensions(const struct frame *frame, uint8_t *at)
 		at[0] = i + 1 < n ? frame->extensions[i + 1] : frame->proto;
 		if (frame->extensions[i] == FRAGMENT) {
 			put16(at + 2, frame->frag << 3 | (frame->frag & 0x2000 ? 1 : 0));
-			put32(at + 4, frame->id);
+			put32(at + 4, frame->frag_id ? frame->frag_id : frame->id);
 			continue;
 		}
 		at[1] = len / 8 - 1;

@@ -69,6 +69,9 @@ struct frame {
 	uint16_t extension_len;		/* of each, a multiple of 8; 0: 8 */
 	uint16_t tcp_options;
 	uint16_t payload;
+	uint16_t whole; /* 0, or a fragment of a datagram with this payload: then payload is ... */
+	uint16_t at;	/* ... all bytes behind the IP header, which begin here in the segment */
+	uint32_t frag_id; /* of IPv6; 0: id */
 	uint32_t seed;	  /* of the payload */
 	int word;	  /* first two bytes of the payload; -1: as the seed says */
 	uint16_t padding; /* behind the IP packet */

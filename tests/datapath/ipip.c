@@ -165,10 +165,15 @@ static void inner_fields(struct run *run)
 	}
 }
 
-/* In generic mode frames are cut to size later. */
+/* In generic mode frames longer than the MTU that they come in by were merged, and are cut to size later. */
+static bool merged(const struct run *run, const struct frame *frame)
+{
+	return run->fx->variant == GENERIC &&
+	       (!run->fx->says_mtu || frame__ip_len(frame) + frame__l4_len(frame) > LAB_MTU);
+}
+
 static void mtu(struct run *run)
 {
-	bool generic = run->fx->variant == GENERIC;
 	struct frame frame;
 	size_t headers;
 
@@ -182,7 +187,8 @@ static void mtu(struct run *run)
 	frame.payload = LAB_MTU - headers;
 	forwarded(run, &frame);
 	for (frame.payload++; frame.payload <= LAB_MTU - headers + 21; frame.payload++)
-		run__send(run, &frame, LAB_NEAR, generic ? FORWARDED : REPORTED, LB_DROP_TOO_BIG);
+		run__send(run, &frame, LAB_NEAR, merged(run, &frame) ? FORWARDED : REPORTED,
+			  LB_DROP_TOO_BIG);
 	frame.payload = LAB_MTU - headers;
 	forwarded(run, &frame);
 }

@@ -147,7 +147,7 @@ static void second_to_client_that_asks(struct run *run)
 /* Longer than the MTU it was asked for: asked again. */
 static void larger_mtu(struct run *run)
 {
-	bool generic = run->fx->variant == GENERIC;
+	bool merged;
 	struct frame in, out;
 
 	open_flow(run);
@@ -156,7 +156,10 @@ static void larger_mtu(struct run *run)
 	if (!run__is_pair(run))
 		in.payload -= IP_LEN;
 	in.payload++;
-	run__send(run, &in, LAB_NEAR, generic ? FORWARDED : REPORTED, LB_DROP_TOO_BIG);
+	/* In generic mode one that is longer than it may come in was merged. */
+	merged = run->fx->variant == GENERIC &&
+		 (!run->fx->says_mtu || frame__ip_len(&in) + frame__l4_len(&in) > LAB_MTU);
+	run__send(run, &in, LAB_NEAR, merged ? FORWARDED : REPORTED, LB_DROP_TOO_BIG);
 	change_mtu(run, 3000);
 	run__send(run, &in, LAB_NEAR, FORWARDED, 0);
 	if (run__is_pair(run)) {

@@ -148,7 +148,7 @@ static void stray(struct run *run)
 	if (frame.dst == LAB_VIP2)
 		frame.proto = 1;
 	vary(&frame);
-	if (!random_below(3))
+	if (!random_below(3) && frame.dst == LAB_HOST) /* the host's own address */
 		frame.frag = random_below(65536);
 	run__send(run, &frame, LAB_NEAR, PASSED, 0);
 }

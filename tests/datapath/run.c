@@ -222,6 +222,17 @@ uint32_t run__path_mtu(struct run *run, const struct frame *frame)
 	       (after.outer_sport ? GUE_LEN : 0);
 }
 
+/* A fragment's identification is changed, to which one the scenario looks after. */
+static void expect_new_id(struct run *run, struct frame *expected)
+{
+	const uint8_t *at = run->out.bytes + ETH_LEN + (expected->v6 ? IP6_LEN + 4 : 4);
+
+	run->out_id = at[0] << 8 | at[1];
+	expected->id = expected->v6 ? expected->id : run->out_id;
+	if (expected->v6)
+		expected->frag_id = run->out_id = run->out_id << 16 | at[2] << 8 | at[3];
+}
+
 static void check_forwarded(struct run *run, const struct frame *frame, enum lab_iface iface)
 {
 	uint8_t bytes[FRAME_MAX];
@@ -233,6 +244,8 @@ static void check_forwarded(struct run *run, const struct frame *frame, enum lab
 	if (!run->learnt && frame->dst == services[run->svc].vip)
 		learn(run, frame, run->out.bytes);
 	egress = run__translate(run, frame, &expected);
+	if (frame->whole && run__is_pair(run))
+		expect_new_id(run, &expected);
 	action = egress == iface ? XDP_TX : run->fx->variant == GENERIC ? XDP_PASS : XDP_REDIRECT;
 	if (run->out.action != action)
 		run__fail(run, "XDP action %d instead of %d", run->out.action, action);

@@ -9,6 +9,8 @@
 	X(tcp)      \
 	X(udp)      \
 	X(ipv6)     \
+	X(fragments) \
+	X(fragments_one_way) \
 	X(icmp)     \
 	X(icmp_one_way) \
 	X(host)     \

@@ -188,10 +188,6 @@ static void on_a_flow(struct run *run)
 	frame.doff = -1;
 	frame.ttl = 1;
 	run__send(run, &frame, LAB_NEAR, REPORTED, LB_DROP_TTL);
-	frame.ttl = 64;
-	frame.frag = 0x2000;
-	frame.extensions[0] = frame_v6 ? 44 : 0;
-	run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_FRAGMENT);
 	run__expect_state(run, IN_FLOWS(CT_ESTABLISHED));
 	run__say(run, BACKEND, FLAG_ACK, 5001, 1001, FORWARDED, 0);
 }

@@ -51,7 +51,7 @@ set_mode() {
 		case $word in
 		assoc | lru) TABLE=$word ;;
 		ipv[46]) FAMILY=$word ;;
-		ipip | dsr | gue) METHOD=$word ;;
+		fullnat | ipip | dsr | gue) METHOD=$word ;;
 		other) OTHER=1 ;;
 		esac
 	done

@@ -119,3 +119,46 @@ test_no_link_local_source() {
 		lladdr "$(lab_in lb cat /sys/class/net/eth0/address)"
 	[ "$(fetch "http://[2001:db8::5]/")" = b1 ]
 }
+
+# way NET IFACE MTU: the balancer's route there (forwarding follows only a locked MTU); whoever sends longer packets that way learns of it.
+way() {
+	if [ "$FAMILY" = ipv6 ]; then
+		lab_in lb ip -6 route replace "fd$1::/64" dev "$2" mtu lock "$3" metric 10
+	else
+		lab_in lb ip route replace "172.$1.0.0/16" dev "$2" mtu lock "$3"
+	fi
+}
+
+# A connection finds its path's MTU by what the balancer answers: the client, and the backend.
+in_modes path_mtu_to_backend generic native generic/ipv6 native/ipv6
+test_path_mtu_to_backend() {
+	path_mtu 17 eth1
+}
+
+in_modes path_mtu_to_client generic native generic/ipv6 native/ipv6
+test_path_mtu_to_client() {
+	path_mtu 18 eth0
+}
+
+path_mtu() {
+	lab_up_two_armed
+	use_family
+	lab_nginx b1
+	attach eth0 eth1
+	lab_lbctl add-vip "$VIP"
+	lab_lbctl add-backend "$VIP" "$LAB_B1"
+	way "$1" "$2" 1400
+	there_and_back "$(full 100 5)"
+	dropped_as too_big
+}
+
+# The client alone learns: the way back is not by the balancer.
+in_modes tunnel_path_mtu native/dsr native/ipip/ipv6 native/gue native/gue/other
+test_tunnel_path_mtu() {
+	tunnel_lab
+	lab_in client ip link set dev eth0 mtu 1500
+	tunnel_up
+	way 17 eth0 1400
+	there_and_back "$(full 100 5)"
+	dropped_as too_big
+}
