@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -26,7 +27,7 @@ struct daemon {
 	void (*say)(const char *text);
 	void (*note)(const char *text);
 	uv_loop_t loop;
-	uv_poll_t events_poll;
+	uv_poll_t *poll; /* of the events */
 	uv_timer_t follow_timer;
 	uv_timer_t park_timer;
 	uv_signal_t interrupted, terminated;
@@ -169,15 +170,36 @@ static void on_readable(uv_poll_t *poll, int status, int ready)
 		uv_poll_stop(poll);
 }
 
+static void on_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
 static void leave(struct daemon *daemon)
 {
 	give_up_all(daemon);
 	uv_timer_stop(&daemon->park_timer);
-	uv_close((uv_handle_t *)&daemon->events_poll, NULL);
-	uv_run(&daemon->loop, UV_RUN_NOWAIT); /* the handle is in use until then */
+	uv_close((uv_handle_t *)daemon->poll, on_closed);
 	maps__events_close(daemon->events);
 	daemon->events = NULL;
 	daemon->broken = false;
+}
+
+/* A handle of its own each time: the loop lets go of the last one later. */
+static int watch(struct daemon *daemon)
+{
+	int err;
+
+	daemon->poll = malloc(sizeof(*daemon->poll));
+	if (!daemon->poll)
+		return -ENOMEM;
+	err = uv_poll_init(&daemon->loop, daemon->poll, maps__events_fd(daemon->events));
+	if (err) {
+		free(daemon->poll);
+		return err;
+	}
+	daemon->poll->data = daemon;
+	return uv_poll_start(daemon->poll, UV_READABLE, on_readable);
 }
 
 /* -ENOENT, as long as there is no balancer, or it isn't attached: that may come. */
@@ -185,16 +207,14 @@ static int join(struct daemon *daemon)
 {
 	int err = maps__events_open(daemon->dir, on_event, on_lost, daemon, &daemon->events);
 
-	if (!err)
-		err = uv_poll_init(&daemon->loop, &daemon->events_poll,
-				   maps__events_fd(daemon->events));
+	if (err)
+		return err;
+	err = watch(daemon);
 	if (err) {
 		maps__events_close(daemon->events);
 		daemon->events = NULL;
-		return err;
 	}
-	daemon->events_poll.data = daemon;
-	return uv_poll_start(&daemon->events_poll, UV_READABLE, on_readable);
+	return err;
 }
 
 static void follow(struct daemon *daemon)

@@ -216,6 +216,7 @@ static void same_in_both(struct run *run)
 	if (!other)
 		return; /* it is the other */
 	RUN_CHECK(run, !fixture__reset(other));
+	RUN_CHECK(run, !fixture__forget_datagrams(run->fx) && !fixture__forget_datagrams(other));
 	fixture__set_ports(run->fx, 50000, 50007, 0, 0); /* so that they run short */
 	fixture__set_ports(other, 50000, 50007, 0, 0);
 	before = run__counters(run);

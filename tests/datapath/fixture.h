@@ -163,6 +163,9 @@ int fixture__set_timeout(struct fixture *fx, enum service_id id, enum ct_state s
 /* The method of a VIP's new flows. */
 int fixture__set_method(struct fixture *fx, enum service_id id, enum lb_method method);
 
+/* Datagrams in fragments and their identifications as at the start; not part of the reset, since it takes long. */
+int fixture__forget_datagrams(struct fixture *fx);
+
 /* The limit of ICMP errors begins anew. */
 int fixture__forget_reports(struct fixture *fx);
 

@@ -26,29 +26,22 @@ struct datagram_set {
 	struct lb_datagram ways[LB_DATAGRAM_WAYS];
 };
 
-static int each_set(struct run *run, void (*change)(struct run *run, struct datagram_set *set))
+/* As if their last fragments were three seconds ago. */
+static int age(struct run *run)
 {
-	int fd = bpf_object__find_map_fd_by_name(run->fx->skel->obj, "lb_datagrams");
-	struct datagram_set set = {};
+	int fd = bpf_map__fd(run->fx->skel->maps.lb_datagrams), way;
+	struct datagram_set set;
 	uint32_t i;
 
 	for (i = 0; i < 1u << LB_DATAGRAM_BITS; i++) {
-		if (change && bpf_map_lookup_elem(fd, &i, &set))
+		if (bpf_map_lookup_elem(fd, &i, &set))
 			return -errno;
-		if (change)
-			change(run, &set);
+		for (way = 0; way < LB_DATAGRAM_WAYS; way++)
+			set.ways[way].at -= 3 * run->fx->hz;
 		if (bpf_map_update_elem(fd, &i, &set, 0))
 			return -errno;
 	}
 	return 0;
-}
-
-static void age(struct run *run, struct datagram_set *set)
-{
-	int i;
-
-	for (i = 0; i < LB_DATAGRAM_WAYS; i++)
-		set->ways[i].at -= 3 * run->fx->hz;
 }
 
 static int unpark(struct run *run, const struct frame *frame, bool give_up, uint32_t parked)
@@ -122,7 +115,7 @@ static uint32_t forward_all(struct run *run, const struct frame *whole, uint16_t
 
 static void fresh(struct run *run)
 {
-	RUN_CHECK(run, !each_set(run, NULL));
+	RUN_CHECK(run, !fixture__forget_datagrams(run->fx));
 	RUN_CHECK(run, !fixture__forget_reports(run->fx));
 	if (services[run->svc].proto == TCP) {
 		run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
@@ -292,10 +285,10 @@ static void idle(struct run *run)
 	fresh(run);
 	whole = datagram(run, CLIENT, WHOLE);
 	forward(run, &whole, 0, CUT);
-	RUN_CHECK(run, !each_set(run, age));
+	RUN_CHECK(run, !age(run));
 	send_piece(run, &whole, CUT, CUT, PASSED, 0);
 	forward(run, &whole, 0, CUT);
-	RUN_CHECK(run, !each_set(run, age));
+	RUN_CHECK(run, !age(run));
 	forward_all(run, &whole, CUT);
 }
 

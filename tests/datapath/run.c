@@ -342,7 +342,10 @@ static void check_counters(struct run *run, const struct counters *before,
 	    b->forwarded - a->forwarded != (expect == FORWARDED || expect == RESET) ||
 	    b->dropped - a->dropped != is_drop(expect) ||
 	    after->totals.resets - before->totals.resets != (expect == RESET))
-		run__fail(run, "counted otherwise than %s", expect_names[expect]);
+		run__fail(run, "counted otherwise than %s (passed %d, forwarded %d, dropped %d, resets %d)",
+			  expect_names[expect], (int)(b->passed - a->passed),
+			  (int)(b->forwarded - a->forwarded), (int)(b->dropped - a->dropped),
+			  (int)(after->totals.resets - before->totals.resets));
 	if (memcmp(other, &after->ifaces[!iface], sizeof(*other)) ||
 	    memcmp(&before->stray, &after->stray, sizeof(before->stray)))
 		run__fail(run, "counted at another interface");

@@ -424,6 +424,20 @@ static int write_ifaces(struct fixture *fx)
 	return err;
 }
 
+int fixture__forget_datagrams(struct fixture *fx)
+{
+	static const struct {
+		uint64_t lock;
+		struct lb_datagram ways[LB_DATAGRAM_WAYS];
+	} none;
+	uint32_t i, zero = 0, last = 1000;
+	int err = bpf_map_update_elem(bpf_map__fd(fx->skel->maps.lb_datagram_ids), &zero, &last, 0);
+
+	for (i = 0; i < 1u << LB_DATAGRAM_BITS && !err; i++)
+		err = bpf_map_update_elem(bpf_map__fd(fx->skel->maps.lb_datagrams), &i, &none, 0);
+	return err ? -errno : 0;
+}
+
 int fixture__reset(struct fixture *fx)
 {
 	int err = half__clear(fx), i;
