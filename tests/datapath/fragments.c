@@ -129,7 +129,7 @@ static void fresh(struct run *run)
 
 static void in_order(struct run *run)
 {
-	static const uint16_t lengths[] = { 64, 72, CUT, 496, 504 };
+	static const uint16_t lengths[] = { 504, 64, 72, CUT, 496 };
 	struct frame whole;
 	size_t i;
 
@@ -142,6 +142,23 @@ static void in_order(struct run *run)
 		whole = datagram(run, BACKEND, WHOLE + 3);
 		forward_all(run, &whole, lengths[i]);
 	}
+}
+
+/* What the packet before said of its own flow. */
+static void no_flags_of_others(struct run *run)
+{
+	struct run other = *run;
+	struct frame whole;
+
+	fresh(run);
+	run__talk(&other, run->svc, run->client, 40001);
+	run__handshake(&other);
+	whole = datagram(run, CLIENT, WHOLE);
+	forward(run, &whole, 0, CUT);
+	run__say(&other, CLIENT, FLAG_FIN | FLAG_ACK, 1001, 5001, FORWARDED, 0);
+	forward(run, &whole, CUT, CUT);
+	run__expect_state(run, IN_FLOWS(CT_ESTABLISHED));
+	RUN_CHECK(run, !other.failed);
 }
 
 static void without_csum(struct run *run)
@@ -170,6 +187,7 @@ static void odd_csums(struct run *run)
 	frame__make_ambiguous(&plain);
 	whole.word = plain.word;
 	forward_all(run, &whole, CUT);
+	run__translate(run, &plain, &plain);
 	frame__aim_csum(&plain, 0xffff);
 	whole.word = plain.word;
 	forward_all(run, &whole, CUT);
@@ -390,15 +408,15 @@ static void bad_lengths(struct run *run)
 	run__send(run, &frame, LAB_NEAR, DROPPED, LB_DROP_MALFORMED);
 	frame.dport = 9;
 	run__send(run, &frame, LAB_NEAR, PASSED, 0);
+	forward(run, &whole, 0, CUT);
 	frame = piece(&whole, CUT, CUT);
 	frame.frag = 0x1fff;
-	frame.payload = 16; /* behind 65535 */
+	frame.payload = 16; /* behind 65535; whose it is is not asked */
 	run__send(run, &frame, LAB_NEAR, PASSED, 0);
 	frame.payload = 0;
 	run__send(run, &frame, LAB_NEAR, PASSED, 0);
 	frame.frag = 0x1ffe; /* up to the end */
 	frame.payload = 8;
-	forward(run, &whole, 0, CUT);
 	run__send(run, &frame, LAB_NEAR, FORWARDED, 0);
 }
 
@@ -479,6 +497,7 @@ static const struct scenario scenarios[] = {
 	{ "in order", SVC_UDP, .body = in_order, .once = true },
 	{ "in order, TCP", SVC_TCP, .body = in_order, .once = true },
 	{ "in order, two interfaces", SVC_FAR, .body = in_order, .once = true },
+	{ "between packets of another flow", SVC_TCP, .body = no_flags_of_others, .once = true },
 	{ "without checksum", SVC_UDP, .body = without_csum, .once = true },
 	{ "odd checksums", SVC_UDP, .body = odd_csums, .once = true },
 	{ "identifications", SVC_SOLO_UDP, .body = identifications, .once = true },
