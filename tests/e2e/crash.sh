@@ -87,12 +87,13 @@ test_killed_anywhere() {
 	local i now before load limit times changed=0
 	lab_with_lbctl
 	vip_up
-	limit=$(($(command_time) * 3 / 2 + 1))
-	[ "$limit" -lt 9999 ] || limit=9999
 	times=$(full 200 100)
 	RANDOM=$((2 + ${#TABLE})) # the same commands every time
 	lab_start client wrk -t1 -c20 -d120s -s "$BENCH/wrk.lua" "http://$LAB_VIP:80/" >"$LAB_DIR/wrk"
 	load=$LAB_PID
+	sleep 0.2
+	limit=$(($(command_time) * 2 + 1)) # beside the load, as they run below
+	[ "$limit" -lt 9999 ] || limit=9999
 	before=$(config)
 	for ((i = 0; i < times; i++)); do
 		random_command "$before"
@@ -106,7 +107,8 @@ test_killed_anywhere() {
 	done
 	kill -INT "$load"
 	wrk_end "$load" wrk
-	[ "$changed" -gt 10 ] || fail "only $changed of $times commands changed anything"
+	echo "$changed of $times commands changed something, killed within $((limit / 10)) ms"
+	[ "$changed" -gt 10 ] || fail "that is too few"
 }
 
 reaches_any() {
