@@ -76,9 +76,11 @@ static inline int ct_changed_hands(__u32 before, __u32 now)
 	return ((before ^ now) & CT_HOLDER_MASK) != 0;
 }
 
+#define CT_KIND_NAT 0x80 /* the method once more, as a bit: branches cost the verifier dearly */
+
 static inline __u8 ct_kind(__u8 dir, __u8 method)
 {
-	return dir | method << 1;
+	return dir | method << 1 | (method == LB_METHOD_NAT ? CT_KIND_NAT : 0);
 }
 
 static inline __u8 ct_dir(const struct ct_flow *flow)
@@ -88,7 +90,13 @@ static inline __u8 ct_dir(const struct ct_flow *flow)
 
 static inline __u8 ct_method(const struct ct_flow *flow)
 {
-	return flow->kind >> 1;
+	return (flow->kind & ~CT_KIND_NAT) >> 1;
+}
+
+/* Methods whose replies pass here: their flows have two halves. */
+static inline int ct_pairs(__u8 method)
+{
+	return method <= LB_METHOD_NAT;
 }
 
 static inline __u8 ct_ends_proto(__u64 ends)
@@ -126,11 +134,13 @@ static inline __u16 ct_way_make(__u32 index, __u32 fib_generation)
 	return (__u16)(fib_generation << 12 | index);
 }
 
-/* Ports and protocol, as they lie in ct_key.ends, without the local id. */
+/* Ports and protocol, as they lie in ct_key.ends, without the local id; and ct_key.turned. */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define CT_ENDS_FLOW (~(0xffffULL << 32))
+#define CT_ENDS_FLOW   (~(0xffffULL << 32))
+#define CT_ENDS_TURNED (1ULL << 56)
 #else
-#define CT_ENDS_FLOW (~(0xffffULL << 16))
+#define CT_ENDS_FLOW   (~(0xffffULL << 16))
+#define CT_ENDS_TURNED 1ULL
 #endif
 
 /*
@@ -173,23 +183,22 @@ static inline __u32 ct_other_set(__u32 set, __u64 ends, __u32 which, __u32 sets_
 	return set ^ ((__u32)(lb_hash_mix(LB_HASH_K2 * which, ends) >> (64 - sets_bits)) | 1);
 }
 
-/* Key of the other half. backend: whom flow->backend names; its address stays when it is removed. */
-static inline void ct_peer_key(const struct ct_flow *flow, const struct lb_backend *backend,
-			       struct ct_key *ret)
+/* Is the remote end of this half the client? */
+static inline int ct_remote_is_client(const struct ct_flow *flow)
 {
-	ret->remote = ct_dir(flow) == CT_DIR_IN ? backend->addr : flow->client;
-	ret->remote_port = flow->peer_remote_port;
-	ret->local_port = flow->peer_local_port;
-	ret->local = flow->peer_local;
-	ret->ip_proto = ct_ends_proto(flow->ends);
-	ret->pad = 0;
+	return (flow->kind & CT_KIND_NAT) | (~flow->kind & CT_DIR_OUT);
 }
 
-static inline void ct_own_key(const struct ct_flow *flow, const struct lb_backend *backend,
-			      struct ct_key *ret)
+/* And of the other half? */
+static inline int ct_peer_remote_is_client(const struct ct_flow *flow)
 {
-	ret->remote = ct_dir(flow) == CT_DIR_IN ? flow->client : backend->addr;
-	ret->ends = flow->ends;
+	return (flow->kind & CT_KIND_NAT) | (flow->kind & CT_DIR_OUT);
+}
+
+/* Two ports in one word change places, or don't. */
+static inline __be32 ct_turn_ports(__be32 ports, __u32 turned)
+{
+	return ports << turned * 16 | ports >> turned * 16;
 }
 
 /* The other half's ends, as they lie in its key. */
@@ -197,12 +206,26 @@ static inline __u64 ct_peer_ends(const struct ct_flow *flow)
 {
 	struct ct_key key;
 
-	key.remote_port = flow->peer_remote_port;
-	key.local_port = flow->peer_local_port;
+	key.turned = flow->kind / CT_KIND_NAT & ~flow->kind & 1;
+	key.ports = ct_turn_ports(flow->peer_ports, !key.turned);
 	key.local = flow->peer_local;
 	key.ip_proto = ct_ends_proto(flow->ends);
-	key.pad = 0;
 	return key.ends;
+}
+
+/* Key of the other half. backend: whom flow->backend names; its address stays when it is removed. */
+static inline void ct_peer_key(const struct ct_flow *flow, const struct lb_backend *backend,
+			       struct ct_key *ret)
+{
+	ret->remote = ct_peer_remote_is_client(flow) ? flow->client : backend->addr;
+	ret->ends = ct_peer_ends(flow);
+}
+
+static inline void ct_own_key(const struct ct_flow *flow, const struct lb_backend *backend,
+			      struct ct_key *ret)
+{
+	ret->remote = ct_remote_is_client(flow) ? flow->client : backend->addr;
+	ret->ends = flow->ends;
 }
 
 /* Makes of a half the other one. */
@@ -212,8 +235,7 @@ static inline void ct_turn(struct ct_flow *flow)
 	__u64 ends = ct_peer_ends(flow);
 
 	key.ends = flow->ends;
-	flow->peer_remote_port = key.remote_port;
-	flow->peer_local_port = key.local_port;
+	flow->peer_ports = ct_turn_ports(key.ports, !key.turned);
 	flow->peer_local = key.local;
 	flow->ends = ends;
 	flow->kind ^= 1;

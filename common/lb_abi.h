@@ -8,7 +8,7 @@
 
 #include <linux/types.h>
 
-#define LB_LAYOUT_VERSION 5
+#define LB_LAYOUT_VERSION 6
 
 #define LB_MAX_VIPS	4096
 #define LB_MAX_BACKENDS 16384 /* all VIPs together */
@@ -43,12 +43,13 @@ struct lb_service_key {
 };
 
 /*
- * An address that packets for us are sent to: a VIP, or a SNAT address that replies come back to.
- * Element of lb_locals, a hash table of its own: see common/local_table.h.
+ * An address that packets for us are sent to: a VIP, or a SNAT address that replies come back to; or one
+ * that they are sent from: a backend of method nat, whose replies go to the client. Element of lb_locals, a hash table of its own: see common/local_table.h.
  */
 enum lb_local_flags {
 	LB_LOCAL_VIP = 1,
 	LB_LOCAL_SNAT = 2,
+	LB_LOCAL_NAT = 4,
 	LB_LOCAL_MORE = 0x8000, /* of the place: a search goes on behind it */
 };
 
@@ -62,6 +63,7 @@ struct lb_local {
 
 enum lb_method {
 	LB_METHOD_FULLNAT,
+	LB_METHOD_NAT, /* up to here replies pass here, see ct_pairs() */
 	LB_METHOD_IPIP,
 	LB_METHOD_DSR,
 	LB_METHOD_GUE,
@@ -166,7 +168,8 @@ struct lb_backend {
 	__u32 gen;   /* odd: in use; even: free. Bumped on add and on delete. */
 	__u16 snat;  /* local id for fullnat unless the VIP names some; 0: none known */
 	__u8 ip_proto;
-	__u8 pad[5];
+	__u8 pad[3];
+	__u16 own;   /* local id of its address, while its VIP's method is nat */
 	__u64 freed_ns; /* CLOCK_MONOTONIC; indexes are reused oldest first */
 	__u64 pad2[3];
 };
@@ -222,17 +225,23 @@ enum lb_way_state {
 /*
  * Half of a flow, named by where it arrives: remote is who sent the packet, local where it was
  * sent to. A fullnat flow is a pair of halves (client to VIP, backend to SNAT address) and each
- * holds the other's key, which is also what its packets are rewritten to.
+ * holds the other's key, which is also what its packets are rewritten to. Replies of nat are sent to
+ * the client: their half is turned around, the backend is its local end.
  */
 struct ct_key {
 	struct lb_addr remote;
 	union {
 		struct {
-			__be16 remote_port;
-			__be16 local_port;
+			union {
+				struct {
+					__be16 remote_port;
+					__be16 local_port;
+				};
+				__be32 ports;
+			};
 			__u16 local; /* local id */
 			__u8 ip_proto;
-			__u8 pad;
+			__u8 turned; /* 1: remote is who its packets are sent to */
 		};
 		__u64 ends; /* all of that, as it lies in memory */
 	};
@@ -263,7 +272,7 @@ struct ct_flow {
 	__u32 last_seen; /* of the pair, at most a second old */
 	__u64 ends;	 /* of the own key */
 	struct lb_addr client;
-	union { /* of the other half's key; its address is the client's or the backend's */
+	union { /* of the other half's key; nat's replies: turned around */
 		struct {
 			__be16 peer_local_port;
 			__be16 peer_remote_port;
@@ -351,7 +360,7 @@ struct lb_datagram_key {
 			__be32 id;     /* IPv4's, too */
 			__u16 local;   /* id of the destination address */
 			__u8 ip_proto; /* 0: IPv6, of which fragments needn't agree on it */
-			__u8 pad;
+			__u8 turned;   /* 1: src is the destination, and local the source: see ct_key */
 		};
 		__u64 rest; /* all of that, as it lies in memory */
 	};
@@ -430,6 +439,8 @@ struct lb_settings {
 	__u32 new_rate; /* flows a second and CPU that are tracked; 0: no limit */
 	__u32 deny;	/* 1: there may be prefixes in LB_LIST_DENY */
 	__u32 dirty; /* 1: a change has begun; found so by the next lbctl, it was cut short */
+	__u32 nat;   /* 1: there may be addresses with LB_LOCAL_NAT */
+	__u32 pad;
 };
 
 /* The one value of lb_totals, per CPU: rare events. */
@@ -510,7 +521,7 @@ LB_ASSERT_SIZE(lb_unpark, 32);
 LB_ASSERT_SIZE(ct_flow, 64);
 LB_ASSERT_SIZE(ct_cold, 24);
 LB_ASSERT_SIZE(lb_reap_half, 32);
-LB_ASSERT_SIZE(lb_settings, 88);
+LB_ASSERT_SIZE(lb_settings, 96);
 LB_ASSERT_SIZE(lb_config, 64);
 
 #endif

@@ -62,7 +62,7 @@ static __always_inline int ct_matches(struct ct_flow *flow, __u32 ctl, const str
 
 	if (flow->ends != key->ends || (ctl & CT_STATE_MASK) != CT_LIVE)
 		return 0;
-	if (ct_dir(flow) == CT_DIR_IN)
+	if (ct_remote_is_client(flow))
 		return addr_same(&flow->client, &key->remote);
 	backend = backend_at(flow->backend);
 	return backend && *(volatile __u32 *)&backend->gen == flow->gen &&

@@ -153,10 +153,13 @@ __noinline int flow_tick(__u32 now)
 /* Under which its half lies in the flow table. */
 static __always_inline void flow_key(struct lb_pkt *pkt)
 {
-	pkt->key.remote = pkt->tuple.src;
-	pkt->key.ends = pkt_ends(pkt->tuple.ports, pkt->local, pkt->ip_proto);
-	pkt->hash = ct_hash(&pkt->tuple.src, &pkt->tuple.dst,
-			    pkt_ends(pkt->tuple.ports, 0, pkt->ip_proto), lb_config.factors);
+	__be32 ports = ct_turn_ports(pkt->tuple.ports, pkt_is_turned(pkt));
+	__u64 turned = pkt_is_turned(pkt) * CT_ENDS_TURNED;
+
+	pkt->key.remote = *pkt_remote(pkt);
+	pkt->key.ends = pkt_ends(ports, pkt->local, pkt->ip_proto) | turned;
+	pkt->hash = ct_hash(pkt_remote(pkt), pkt_local(pkt),
+			    pkt_ends(ports, 0, pkt->ip_proto) | turned, lb_config.factors);
 }
 
 /*
@@ -211,6 +214,8 @@ static __always_inline enum lb_verdict flow_target(struct lb_pkt *pkt, const str
 	if (!addr)
 		return lb_drop(LB_DROP_FLOW_BUSY);
 	pkt->to.src = *addr;
+	if (unlikely(pkt->method == LB_METHOD_NAT && pkt->dir == CT_DIR_IN))
+		pkt->to.src = flow->client;
 	return ct_still(ref) ? LB_NEXT : lb_drop(LB_DROP_FLOW_BUSY);
 }
 
@@ -307,13 +312,18 @@ static __always_inline enum ct_event flow_event(const struct lb_pkt *pkt)
  * The handshake is complete when the client acknowledges the number that the backend chose: who
  * doesn't see the replies can't forge that. Some data may already be acknowledged with it (TCP Fast
  * Open, RFC 7413), at most an initial window (RFC 6928: 10 segments). Where replies don't pass here,
- * any packet that follows the first has to do.
+ * any packet that follows the first has to do. A connection that nat has picked up in its middle is one
+ * if the backend goes on with it.
  */
 static __always_inline int flow_completes(const struct lb_pkt *pkt, const struct ct_ref *ref,
-					  __u32 expect_ack)
+					  __u32 event, __u32 expect_ack)
 {
 	int pair = flow_is_pair(ref->flow);
 
+	if (pair && pkt->dir == CT_DIR_OUT)
+		return event == CT_EVENT_DATA && pkt->ip_proto == IPPROTO_TCP &&
+		       ct_phase(ref->ctl, CT_DIR_IN) == CT_PHASE_OPEN &&
+		       ct_phase(ref->ctl, CT_DIR_OUT) == CT_PHASE_NONE;
 	if (pkt->ip_proto == IPPROTO_UDP)
 		return !pair && ct_packets(ref->flow);
 	if (pkt->dir != CT_DIR_IN || !(pkt->tcp_flags & LB_TCP_ACK) ||
@@ -341,7 +351,7 @@ static __always_inline int flow_judge(const struct lb_pkt *pkt, const struct ct_
 		in = ct_phase_next(in, event);
 	if (event == CT_EVENT_SYN && pkt->dir == CT_DIR_OUT)
 		news->expect_ack = pkt->tcp_seq + 1;
-	if (flow_completes(pkt, ref, cold->expect_ack)) {
+	if (flow_completes(pkt, ref, event, cold->expect_ack)) {
 		open = 1;
 		in = ct_phase_next(CT_PHASE_OPEN, event);
 		out = CT_PHASE_OPEN;

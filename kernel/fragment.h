@@ -134,7 +134,7 @@ __noinline int fragment_follow(__u32 now)
 	if (!scratch)
 		return LB_DATAGRAM_NONE;
 	fragment = &scratch->fragment;
-	set = datagram_set(&fragment->key, &scratch->pkt.tuple.dst);
+	set = datagram_set(&fragment->key, pkt_local(&scratch->pkt));
 	if (!set)
 		return LB_DATAGRAM_NONE;
 	bpf_spin_lock(&set->lock);
@@ -180,7 +180,7 @@ __noinline int fragment_mark(void)
 	if (!scratch)
 		return LB_DATAGRAM_BROKEN;
 	fragment = &scratch->fragment;
-	set = datagram_set(&fragment->key, &scratch->pkt.tuple.dst);
+	set = datagram_set(&fragment->key, pkt_local(&scratch->pkt));
 	if (!set)
 		return LB_DATAGRAM_BROKEN;
 	bpf_spin_lock(&set->lock);
@@ -221,8 +221,9 @@ static __always_inline int fragment_read(const struct xdp_md *ctx, const struct 
 	void *at = pkt_data(ctx) + sizeof(struct ethhdr);
 
 	__builtin_memset(&fragment->key, 0, sizeof(fragment->key));
-	fragment->key.src = pkt->tuple.src;
+	fragment->key.src = *pkt_remote(pkt);
 	fragment->key.local = pkt->local;
+	fragment->key.turned = pkt_is_turned(pkt);
 	start = pkt->family == AF_INET ? pkt->l4_off : pkt->frag_off + 8;
 	if (pkt->family == AF_INET) {
 		struct iphdr *ip = at;
@@ -251,7 +252,7 @@ static __always_inline int fragment_read(const struct xdp_md *ctx, const struct 
 static __always_inline void fragment_lose(const struct lb_scratch *scratch)
 {
 	const struct lb_fragment *fragment = &scratch->fragment;
-	struct lb_datagram_set *set = datagram_set(&fragment->key, &scratch->pkt.tuple.dst);
+	struct lb_datagram_set *set = datagram_set(&fragment->key, pkt_local(&scratch->pkt));
 	struct lb_datagram *datagram;
 
 	if (!set)
@@ -321,7 +322,7 @@ __noinline int fragment(struct xdp_md *ctx)
 	}
 	if (!sound) {
 		ours = fragment->first ? fragment_is_ours(pkt)
-				       : !park_is_hosts(ctx, &pkt->tuple.dst);
+				       : !park_is_hosts(ctx, pkt_local(pkt), pkt_is_turned(pkt));
 		return ours ? lb_drop(LB_DROP_MALFORMED) : LB_PASS;
 	}
 	fragment->awaited = 0;

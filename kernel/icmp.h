@@ -186,11 +186,11 @@ static __noinline __u64 icmp_rewrite_quote(const struct xdp_md *ctx, const struc
 }
 
 /*
- * fullnat. outer: the addresses that the error came with; ICMPv6's checksum is of these, too. quote:
- * what icmp_rewrite_quote() answered.
+ * fullnat, nat. quote: what icmp_rewrite_quote() answered. ICMPv6's checksum is of the outer addresses,
+ * too.
  */
-static __noinline int icmp_rewrite(const struct xdp_md *ctx, const struct lb_pkt *pkt,
-				   const struct lb_tuple *outer, __u64 quote)
+static __noinline int icmp_rewrite_outer(const struct xdp_md *ctx, const struct lb_pkt *pkt,
+					 const struct lb_tuple *outer, __u64 quote)
 {
 	int v4 = pkt->family == AF_INET;
 	__u64 addrs = csum_replace_addr(&outer->src, &pkt->to.src, v4) +
@@ -210,6 +210,18 @@ static __noinline int icmp_rewrite(const struct xdp_md *ctx, const struct lb_pkt
 	return LB_NEXT;
 }
 
+static __always_inline enum lb_verdict icmp_rewrite(const struct xdp_md *ctx,
+						    struct lb_scratch *scratch)
+{
+	struct lb_pkt *pkt = &scratch->pkt;
+	__u64 quote = icmp_rewrite_quote(ctx, pkt);
+
+	/* The backend sees its clients, and who is on the way to them. */
+	if (pkt->method == LB_METHOD_NAT && pkt->dir == CT_DIR_IN)
+		pkt->to.src = scratch->outer.src;
+	return icmp_rewrite_outer(ctx, pkt, &scratch->outer, quote);
+}
+
 /* LB_NEXT: to be sent. */
 static __always_inline enum lb_verdict icmp_error(struct xdp_md *ctx, struct lb_scratch *scratch)
 {
@@ -221,6 +233,8 @@ static __always_inline enum lb_verdict icmp_error(struct xdp_md *ctx, struct lb_
 	scratch->outer = pkt->tuple;
 	if (icmp_quoted(ctx, pkt) != LB_NEXT ||
 	    !addr_same(&pkt->tuple.dst, &scratch->outer.dst)) /* whose id pkt->local is */
+		return LB_PASS;
+	if (pkt_is_turned(pkt) && local_find_turned(pkt) != LB_NEXT)
 		return LB_PASS;
 	flow_key(pkt);
 	ct_find_pkt(pkt, &ref);
@@ -236,8 +250,8 @@ static __always_inline enum lb_verdict icmp_error(struct xdp_md *ctx, struct lb_
 	verdict = nexthop_carry(ctx, pkt, ref.flow);
 	if (verdict != LB_NEXT)
 		return verdict;
-	if (pkt->method == LB_METHOD_FULLNAT)
-		return icmp_rewrite(ctx, pkt, &scratch->outer, icmp_rewrite_quote(ctx, pkt));
+	if (ct_pairs(pkt->method))
+		return icmp_rewrite(ctx, scratch);
 	return pkt->method == LB_METHOD_DSR ? direct(ctx, pkt) : tunnel(ctx, pkt, 1);
 }
 

@@ -31,8 +31,8 @@ __noinline int malformed(__be16 port)
 {
 	struct lb_scratch *scratch = scratch_get();
 
-	if (scratch && port &&
-	    !service_find(&scratch->pkt.tuple.dst, port, scratch->pkt.ip_proto))
+	if (scratch && (pkt_is_turned(&scratch->pkt) ||
+			(port && !service_find(&scratch->pkt.tuple.dst, port, scratch->pkt.ip_proto))))
 		return LB_PASS;
 	return lb_drop(LB_DROP_MALFORMED);
 }
@@ -69,12 +69,12 @@ static __always_inline enum lb_verdict parse(struct xdp_md *ctx, struct lb_pkt *
 
 	if (verdict != LB_NEXT)
 		return verdict;
-	verdict = local_find(pkt);
+	verdict = local_find(ctx, pkt);
 	if (verdict != LB_NEXT)
 		return verdict;
 	verdict = parse_ip(ctx, pkt);
 	if (verdict != LB_NEXT)
-		return verdict;
+		return pkt_is_turned(pkt) ? LB_PASS : verdict;
 	if (unlikely(pkt->frag))
 		return fragment(ctx);
 	verdict = parse_transport(ctx, pkt);
@@ -92,6 +92,8 @@ static __always_inline enum lb_verdict open(struct xdp_md *ctx, struct lb_pkt *p
 	__u64 hash = open_hash(pkt);
 	enum lb_verdict verdict;
 
+	if (pkt_is_turned(pkt)) /* a backend's own business */
+		return LB_PASS;
 	ct_prefetch(pkt);
 	verdict = flow_choose(ctx, (__u32)hash);
 	if (verdict == LB_NEXT && pkt->untracked)
@@ -130,7 +132,7 @@ static __always_inline enum lb_verdict track(struct xdp_md *ctx, struct lb_pkt *
 static __always_inline enum lb_verdict change(struct xdp_md *ctx, const struct lb_pkt *pkt,
 					      struct ct_flow *flow)
 {
-	if (pkt->method != LB_METHOD_FULLNAT)
+	if (!ct_pairs(pkt->method))
 		return one_way(ctx, pkt);
 	return unlikely(pkt->frag) ? rewrite_fragment(ctx) : rewrite(ctx, pkt, flow);
 }

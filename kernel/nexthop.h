@@ -75,7 +75,7 @@ static __always_inline void nexthop_question(const struct lb_pkt *pkt, struct bp
 	/* Not by an initializer, which leaves holes that kernels before 6.1 refuse to read. */
 	__builtin_memset(fib, 0, sizeof(*fib));
 	fib->l4_protocol = pkt_is_tunneled(pkt) ? pkt_outer_proto(pkt) : pkt->ip_proto;
-	if (pkt->method == LB_METHOD_FULLNAT) {
+	if (ct_pairs(pkt->method)) {
 		fib->sport = pkt->to.sport;
 		fib->dport = pkt->to.dport;
 	}

@@ -92,10 +92,25 @@ static __always_inline enum lb_verdict open_allowed(const struct lb_pkt *pkt, __
 
 	if (pkt->ip_proto != IPPROTO_TCP || flags == LB_TCP_SYN)
 		return LB_NEXT;
-	if (flags == LB_TCP_ACK || flags == (LB_TCP_ACK | LB_TCP_FIN) ||
-	    (method != LB_METHOD_FULLNAT && open_is_reset(flags)))
+	if (flags == LB_TCP_ACK || flags == (LB_TCP_ACK | LB_TCP_FIN))
 		return method == LB_METHOD_FULLNAT ? LB_TX : LB_NEXT;
+	if (!ct_pairs(method) && open_is_reset(flags))
+		return LB_NEXT;
 	return lb_drop(LB_DROP_TCP_FLAGS);
+}
+
+static __always_inline int open_has_source(const struct lb_vip *vip, const struct lb_backend *backend)
+{
+	switch (vip->method) {
+	case LB_METHOD_DSR:
+		return 1;
+	case LB_METHOD_NAT:
+		return backend->own;
+	case LB_METHOD_FULLNAT:
+		return vip->snat_n || backend->snat;
+	default:
+		return backend->snat;
+	}
 }
 
 /* The MACs that a client's packets come with serve until its neighbour is resolved. */
@@ -115,10 +130,11 @@ static __always_inline void open_half(const struct lb_pkt *pkt, const struct lb_
 				      const struct lb_backend_ref *ref,
 				      const struct lb_backend *backend, struct ct_entry *half)
 {
-	int udp = pkt->ip_proto == IPPROTO_UDP;
+	int udp = pkt->ip_proto == IPPROTO_UDP, nat = vip->method == LB_METHOD_NAT;
+	int middle = nat && !(pkt->tcp_flags & LB_TCP_SYN); /* see flow_completes() */
 
 	__builtin_memset(half, 0, sizeof(*half));
-	half->flow.ctl = ct_phases(udp ? CT_PHASE_OPEN : CT_PHASE_SYN, CT_PHASE_NONE);
+	half->flow.ctl = ct_phases(udp || middle ? CT_PHASE_OPEN : CT_PHASE_SYN, CT_PHASE_NONE);
 	half->flow.last_seen = pkt->now;
 	half->flow.ends = pkt->key.ends;
 	half->flow.client = pkt->key.remote;
@@ -127,6 +143,10 @@ static __always_inline void open_half(const struct lb_pkt *pkt, const struct lb_
 	half->flow.backend = ref->index;
 	half->flow.gen = ref->gen;
 	half->flow.kind = ct_kind(CT_DIR_IN, vip->method);
+	if (nat) {
+		half->flow.peer_local = backend->own;
+		half->flow.peer_local_port = pkt->key.remote_port;
+	}
 	half->cold.created = pkt->now;
 }
 
@@ -175,10 +195,7 @@ static __always_inline enum lb_verdict open_pair(struct lb_scratch *scratch,
 	enum lb_verdict verdict;
 	long i;
 
-	__builtin_memset(&scratch->key, 0, sizeof(scratch->key));
-	scratch->key.remote = backend->addr;
-	scratch->key.remote_port = half->peer_remote_port;
-	scratch->key.ip_proto = scratch->pkt.ip_proto;
+	ct_peer_key(half, backend, &scratch->key);
 	ct_turn(half);
 	verdict = snat_claim(scratch, hash);
 	if (verdict != LB_NEXT)
@@ -209,7 +226,7 @@ __noinline int flow_open(__u32 hash)
 	backend = backend_at(scratch->half.flow.backend);
 	if (!backend)
 		return lb_drop(LB_DROP_FLOW_BUSY);
-	if (ct_method(&scratch->half.flow) == LB_METHOD_FULLNAT)
+	if (ct_pairs(ct_method(&scratch->half.flow)))
 		return open_pair(scratch, backend, hash);
 	open_forward(scratch);
 	return LB_NEXT;
@@ -246,17 +263,19 @@ __noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
 	later = pkt->frag & LB_IP_OFFSET;
 	pkt->untracked = later || (pkt->ip_proto == IPPROTO_TCP && open_is_reset(pkt->tcp_flags)) ||
 			 !admit_flow(scratch, vip);
-	if (pkt->untracked && vip->method == LB_METHOD_FULLNAT)
+	if (pkt->untracked && ct_pairs(vip->method))
 		return lb_drop(later ? LB_DROP_FRAGMENT : LB_DROP_NEW_RATE);
 	backend = backend_select(vip, &pkt->tuple.src, hash, &chosen);
 	if (!backend)
 		return lb_drop(LB_DROP_NO_BACKEND);
-	if (!backend->snat && vip->method != LB_METHOD_DSR &&
-	    !(vip->snat_n && vip->method == LB_METHOD_FULLNAT))
+	if (!open_has_source(vip, backend))
 		return lb_drop(LB_DROP_NO_SNAT);
 	open_half(pkt, vip, &chosen, backend, &scratch->half);
 	open_came_from(ctx, &scratch->half.cold.came_from);
-	snat_space(vip, backend, &scratch->space);
+	if (vip->method == LB_METHOD_NAT)
+		snat_space_nat(&scratch->half.flow, &scratch->space);
+	else
+		snat_space(vip, backend, &scratch->space);
 	return LB_NEXT;
 }
 

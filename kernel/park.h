@@ -34,12 +34,15 @@ static __always_inline void park_tell(struct xdp_md *ctx, struct lb_scratch *scr
 
 /*
  * May the address be the host's own, too? Its routes know: local ones aren't answered. An address
- * without any route can't be told from that, and its packets are lost up there.
+ * without any route can't be told from that, and its packets are lost up there. What a backend of nat
+ * sends may be anybody's.
  */
-static __always_inline int park_is_hosts(struct xdp_md *ctx, const struct lb_addr *local)
+static __always_inline int park_is_hosts(struct xdp_md *ctx, const struct lb_addr *local, int turned)
 {
 	struct bpf_fib_lookup fib;
 
+	if (turned)
+		return 1;
 	__builtin_memset(&fib, 0, sizeof(fib));
 	fib.ifindex = LB_FIB_IFINDEX;
 	if (addr_is_v4(local)) {
@@ -70,7 +73,7 @@ __noinline int park(struct xdp_md *ctx)
 		totals->parked++;
 		return LB_PARKED;
 	}
-	return park_is_hosts(ctx, &pkt->tuple.dst) ? LB_PASS : lb_drop(LB_DROP_FRAGMENT_EARLY);
+	return park_is_hosts(ctx, pkt_local(pkt), pkt_is_turned(pkt)) ? LB_PASS : lb_drop(LB_DROP_FRAGMENT_EARLY);
 }
 
 #endif

@@ -54,8 +54,13 @@ static __always_inline enum lb_verdict lb_drop(enum lb_drop reason)
 
 /* Where a packet goes on to: what its addresses and ports become. */
 struct lb_tuple {
-	struct lb_addr src;
-	struct lb_addr dst;
+	union {
+		struct {
+			struct lb_addr src;
+			struct lb_addr dst;
+		};
+		struct lb_addr addrs[2];
+	};
 	union {
 		struct {
 			__be16 sport;
@@ -192,6 +197,25 @@ struct lb_gue {
 	__u8 proto;
 	__be16 flags;
 };
+
+/*
+ * 1: a packet that may be a reply of method nat, whose source is the local end, and not its destination.
+ * Found by index: a branch would have the verifier look at all that follows twice.
+ */
+static __always_inline __u32 pkt_is_turned(const struct lb_pkt *pkt)
+{
+	return pkt->local_flags / LB_LOCAL_NAT & 1;
+}
+
+static __always_inline const struct lb_addr *pkt_remote(const struct lb_pkt *pkt)
+{
+	return &pkt->tuple.addrs[pkt_is_turned(pkt)];
+}
+
+static __always_inline const struct lb_addr *pkt_local(const struct lb_pkt *pkt)
+{
+	return &pkt->tuple.addrs[!pkt_is_turned(pkt)];
+}
 
 static __always_inline int pkt_is_tunneled(const struct lb_pkt *pkt)
 {

@@ -276,7 +276,7 @@ __noinline int csum_complete(struct xdp_md *ctx, int inner)
 	return LB_NEXT;
 }
 
-/* fullnat: other addresses and ports. */
+/* fullnat, nat: other addresses and ports. */
 static __always_inline enum lb_verdict rewrite(struct xdp_md *ctx, const struct lb_pkt *pkt,
 					       struct ct_flow *flow)
 {
@@ -333,7 +333,7 @@ static __always_inline __u64 rewrite_id(const struct xdp_md *ctx, const struct l
 }
 
 /*
- * fullnat, of a fragment: ports only in the first, whose checksum is its whole datagram's and so never
+ * The same of a fragment: ports only in the first, whose checksum is its whole datagram's and so never
  * partial. Not static, so that the verifier looks at it once.
  */
 __noinline int rewrite_fragment(struct xdp_md *ctx)

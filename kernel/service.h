@@ -8,38 +8,89 @@
 #include "maps.h"
 #include "pkt.h"
 
-/* Behind the first probe of lb_locals. */
-static __noinline struct lb_local *local_search(const struct lb_addr *addr)
+/*
+ * Behind the first probe of lb_locals: where one of the packet's addresses is, LOCAL_SLOTS if nowhere. Not
+ * static, so that the verifier looks at it once.
+ */
+__noinline int local_search(__u32 which)
 {
+	struct lb_scratch *scratch = scratch_get();
+	const struct lb_addr *addr;
 	struct lb_local *local;
 	__u32 i, slot;
 
+	if (!scratch)
+		return LOCAL_SLOTS;
+	addr = &scratch->pkt.tuple.addrs[which & 1];
 	for (i = 1; i < LOCAL_PROBES; i++) {
 		slot = local_slot(addr, i);
 		local = bpf_map_lookup_elem(&lb_locals, &slot);
 		if (local && local->id && addr_same(&local->addr, addr))
-			return local;
+			return slot;
 		if (!local || !(local->flags & LB_LOCAL_MORE))
-			return NULL;
+			break;
 	}
-	return NULL;
+	return LOCAL_SLOTS;
 }
 
-/* Is the destination an address that VIPs or SNAT use? All others are none of our business. */
-static __always_inline enum lb_verdict local_find(struct lb_pkt *pkt)
+/* What the packet's source (0) or destination (1) is to us. */
+static __always_inline struct lb_local *local_at(const struct lb_pkt *pkt, __u32 which)
 {
-	__u32 slot = local_slot(&pkt->tuple.dst, 0);
+	const struct lb_addr *addr = &pkt->tuple.addrs[which];
+	__u32 slot = local_slot(addr, 0);
 	struct lb_local *local = bpf_map_lookup_elem(&lb_locals, &slot);
 
-	if (!local)
+	if (!local || likely(local->id && addr_same(&local->addr, addr)))
+		return local;
+	if (likely(!(local->flags & LB_LOCAL_MORE)))
+		return NULL;
+	slot = local_search(which);
+	return bpf_map_lookup_elem(&lb_locals, &slot);
+}
+
+/* Is the packet's source a backend of method nat? */
+static __always_inline enum lb_verdict local_find_turned(struct lb_pkt *pkt)
+{
+	struct lb_local *local = local_at(pkt, 0);
+
+	if (!local || !(local->flags & LB_LOCAL_NAT))
 		return LB_PASS;
-	if (unlikely(!local->id || !addr_same(&local->addr, &pkt->tuple.dst))) {
-		if (likely(!(local->flags & LB_LOCAL_MORE)))
-			return LB_PASS;
-		local = local_search(&pkt->tuple.dst);
-		if (!local)
-			return LB_PASS;
-	}
+	pkt->local = local->id;
+	return LB_NEXT;
+}
+
+/*
+ * To none of our addresses, but maybe a reply of method nat; or an ICMP error about one, from anywhere on
+ * the way: then the quote has to tell (local 0). Not static, so that the verifier looks at it once.
+ */
+__noinline int local_turned(struct xdp_md *ctx)
+{
+	struct lb_settings *settings = settings_get();
+	struct lb_scratch *scratch = scratch_get();
+	struct ipv6hdr *ip6 = pkt_data(ctx) + sizeof(struct ethhdr);
+	struct iphdr *ip = (void *)ip6;
+	struct lb_pkt *pkt;
+
+	if (!settings || !settings->nat || !scratch)
+		return LB_PASS;
+	pkt = &scratch->pkt;
+	pkt->local = 0;
+	pkt->local_flags = LB_LOCAL_NAT;
+	if (local_find_turned(pkt) == LB_NEXT)
+		return LB_NEXT;
+	if (pkt->family == AF_INET)
+		return (void *)(ip + 1) <= pkt_end(ctx) && ip->protocol == IPPROTO_ICMP ? LB_NEXT :
+											  LB_PASS;
+	return (void *)(ip6 + 1) <= pkt_end(ctx) && ip6->nexthdr == IPPROTO_ICMPV6 ? LB_NEXT : LB_PASS;
+}
+
+/* Is the destination an address that VIPs or SNAT use? Nearly all others are none of our business. */
+static __always_inline enum lb_verdict local_find(struct xdp_md *ctx, struct lb_pkt *pkt)
+{
+	struct lb_local *local = local_at(pkt, 1);
+
+	if (!local || !(local->flags & (LB_LOCAL_VIP | LB_LOCAL_SNAT)))
+		return local_turned(ctx);
 	pkt->local = local->id;
 	pkt->local_flags = local->flags & (LB_LOCAL_VIP | LB_LOCAL_SNAT);
 	pkt->local_ports = local->ports;
@@ -60,6 +111,8 @@ static __always_inline enum lb_verdict local_wants(const struct lb_pkt *pkt)
 {
 	struct lb_settings *settings;
 
+	if (pkt_is_turned(pkt))
+		return LB_NEXT;
 	if (pkt->local_ports & local_port_bit(pkt->tuple.dport, pkt->ip_proto))
 		return LB_NEXT;
 	settings = settings_get();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
  * Source addresses and ports of fullnat. A port is claimed by creating the reply half under it:
- * the table itself is the allocator, so two CPUs can't claim the same one.
+ * the table itself is the allocator, so two CPUs can't claim the same one. nat claims the one that the
+ * client has: another VIP's flow may have it toward the same backend.
  */
 #ifndef LB_SNAT_H
 #define LB_SNAT_H
@@ -33,6 +34,17 @@ static __always_inline void snat_space(const struct lb_vip *vip, const struct lb
 	__builtin_memcpy(ret->addrs, vip->snat, sizeof(ret->addrs));
 	if (!vip->snat_n)
 		ret->addrs[0] = backend->snat;
+}
+
+/* nat: the key of its reply half is that of the packet to the backend, turned around. */
+static __always_inline void snat_space_nat(const struct ct_flow *half, struct lb_snat_space *ret)
+{
+	ret->low.lo = bpf_ntohs(half->peer_remote_port);
+	ret->low.hi = ret->low.lo;
+	ret->high.lo = 0;
+	ret->ports_n = 1;
+	ret->addrs_n = 1;
+	ret->addrs[0] = half->peer_local;
 }
 
 /* Is a destination port one that we allocate? */
@@ -190,6 +202,8 @@ __noinline int snat_search(__u32 hash, __u32 now)
 			best_n = n;
 		}
 		totals->ports_failed++;
+		if (total == 1)
+			break;
 		n += step;
 		if (n >= total)
 			n -= total;

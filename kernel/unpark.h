@@ -42,7 +42,7 @@ static __always_inline int unpark(struct xdp_md *ctx)
 	set = addr ? datagram_set(&key, addr) : NULL;
 	if (!set)
 		return LB_DATAGRAM_NONE;
-	hosts = give_up && park_is_hosts(ctx, addr);
+	hosts = give_up && park_is_hosts(ctx, addr, key.turned);
 	bpf_spin_lock(&set->lock);
 	way = datagram_way(set, &key, now, &found);
 	datagram = &set->ways[way & (LB_DATAGRAM_WAYS - 1)];

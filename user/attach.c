@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "balancer.h"
+#include "ct_slot.h"
 #include "host.h"
 #include "loader.h"
 #include "names.h"
@@ -403,10 +404,10 @@ int balancer__set_new_rate(struct balancer *b, uint32_t rate, struct text_error 
 	return err;
 }
 
-static int mark_fullnat(const struct lb_service_key *key, const struct lb_vip *vip, void *arg)
+static int mark_pairs(const struct lb_service_key *key, const struct lb_vip *vip, void *arg)
 {
 	(void)key;
-	((bool *)arg)[vip->id] = vip->method == LB_METHOD_FULLNAT;
+	((bool *)arg)[vip->id] = ct_pairs(vip->method);
 	return 0;
 }
 
@@ -416,7 +417,7 @@ void balancer__attach_notes(struct balancer *b)
 	bool replies[LB_MAX_VIPS] = {}; /* pass here */
 	struct nl_route route;
 
-	maps__vip_each(&b->maps, mark_fullnat, replies);
+	maps__vip_each(&b->maps, mark_pairs, replies);
 	for (i = 0; i < LB_MAX_BACKENDS && noted_n < 16; i++) {
 		if (!maps__backend_used(&b->maps, i) || !replies[b->maps.backends[i].vip] ||
 		    nl__route_get(b->nl, &b->maps.backends[i].addr, &route) || !route.oif)

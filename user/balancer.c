@@ -275,6 +275,8 @@ static int sync_vip(const struct lb_service_key *key, const struct lb_vip *vip, 
 		backend = &maps->backends[ref->index];
 		sync->backends[ref->index] = backend->gen == ref->gen;
 		sync->locals[backend->snat] |= LB_LOCAL_SNAT;
+		if (vip->method == LB_METHOD_NAT)
+			sync->locals[backend->own] |= LB_LOCAL_NAT;
 	}
 	return 0;
 }
@@ -307,7 +309,8 @@ static int sync_flow(const struct flow *flow, void *arg)
 	struct sync *sync = arg;
 
 	if (!flow->expired && flow->peer.local && flow->peer.local < LB_MAX_LOCALS)
-		sync->locals[flow->peer.local] |= LB_LOCAL_SNAT;
+		sync->locals[flow->peer.local] |= flow->method == LB_METHOD_NAT ? LB_LOCAL_NAT :
+										  LB_LOCAL_SNAT;
 	return 0;
 }
 
@@ -316,7 +319,7 @@ static int sync_locals(struct sync *sync)
 {
 	struct maps *maps = &sync->b->maps;
 	struct lb_local local;
-	bool unused = false;
+	bool unused = false, nat = false;
 	uint32_t id;
 	int err;
 
@@ -330,7 +333,9 @@ static int sync_locals(struct sync *sync)
 			return err;
 	}
 	maps__locals_sync(maps, sync->locals, sync->ports);
-	return 0;
+	for (id = 1; id < LB_MAX_LOCALS && !nat; id++)
+		nat = sync->locals[id] & LB_LOCAL_NAT;
+	return balancer__nat_use(sync->b, nat);
 }
 
 int balancer__sync(struct balancer *b)

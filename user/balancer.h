@@ -154,6 +154,13 @@ int balancer__attach_check(struct balancer *b, const char *iface, struct text_er
 int balancer__attach(struct balancer *b, const char *iface, const struct attach_wish *wish,
 		     void (*say)(const char *text), bool *ret_new, struct text_error *error);
 /* New flows a second and CPU that are tracked; 0: no limit. */
+/* May packets from backends' addresses be replies of method nat? */
+int balancer__nat_use(struct balancer *b, bool use);
+
+/* Before a VIP's method becomes nat: keeps a backend's address as one that its replies come from. */
+int balancer__nat_backend(struct balancer *b, const struct lb_addr *addr, uint16_t *ret_own,
+			  struct text_error *error);
+
 int balancer__set_new_rate(struct balancer *b, uint32_t rate, struct text_error *error);
 int balancer__detach_check(struct balancer *b, const char *iface, struct text_error *error);
 int balancer__detach(struct balancer *b, const char *iface, struct text_error *error);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "balancer.h"
+#include "ct_slot.h"
 #include "maglev.h"
 #include "names.h"
 
@@ -149,7 +150,7 @@ int balancer__method_fits(struct balancer *b, const struct service *service, enu
 				v4 ? "IPv4" : "IPv6", name);
 		return -EAFNOSUPPORT;
 	}
-	if (method == LB_METHOD_FULLNAT)
+	if (ct_pairs(method))
 		return 0;
 	if (port != service->port) {
 		text_error__set(error, "method %s leaves the port as it is, and %s would be asked at "
@@ -226,6 +227,8 @@ int balancer__add_backend(struct balancer *b, const struct service *service,
 	balancer__resolve(b, &endpoint->addr, &nexthop);
 	backend.vip = change.vip.id;
 	err = backend_snat(b, &backend, error);
+	if (!err && change.vip.method == LB_METHOD_NAT)
+		err = balancer__nat_backend(b, &endpoint->addr, &backend.own, error);
 	if (!err) {
 		err = maps__backend_add(&b->maps, &backend, &nexthop, &member.ref);
 		if (err == -ENOSPC)
@@ -239,7 +242,7 @@ int balancer__add_backend(struct balancer *b, const struct service *service,
 	}
 	if (err)
 		balancer__sync(b);
-	else if (nexthop.ifindex && change.vip.method == LB_METHOD_FULLNAT &&
+	else if (nexthop.ifindex && ct_pairs(change.vip.method) &&
 		 !maps__iface_next(&b->maps, NULL, &attached))
 		balancer__note_unattached(b, nexthop.ifindex);
 out:

@@ -231,19 +231,21 @@ int balancer__add_vip(struct balancer *b, const struct service *service,
 	return 0;
 }
 
-/* The backends that there are have to fit a VIP's new method. */
-static int method_check(struct balancer *b, const struct service *service, const struct lb_vip *vip,
-			struct text_error *error)
+/* The backends that there are have to fit a VIP's new method, and be prepared for it. */
+static int method_prepare(struct balancer *b, const struct service *service,
+			  const struct lb_vip *vip, struct text_error *error)
 {
 	struct lb_pool *pool = calloc(1, sizeof(*pool));
 	int err = pool ? maps__pool_get(&b->maps, vip->id, pool) : -ENOMEM;
-	const struct lb_backend *backend;
+	struct lb_backend *backend;
 	uint32_t i;
 
 	for (i = 0; !err && i < pool->members_n; i++) {
 		backend = &b->maps.backends[pool->members[i].ref.index];
 		err = balancer__method_fits(b, service, vip->method, &backend->addr,
 					    ntohs(backend->port), error);
+		if (!err && vip->method == LB_METHOD_NAT)
+			err = balancer__nat_backend(b, &backend->addr, &backend->own, error);
 	}
 	if (err && !error->why[0])
 		text_error__set(error, "%s", strerror(-err));
@@ -262,7 +264,7 @@ int balancer__set_vip(struct balancer *b, const struct service *service,
 		return err;
 	err = vip_apply(b, service, options, &vip, error);
 	if (!err)
-		err = method_check(b, service, &vip, error);
+		err = method_prepare(b, service, &vip, error);
 	if (!err) {
 		service__to_key(service, &key);
 		err = maps__vip_put(&b->maps, &key, &vip);

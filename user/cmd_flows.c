@@ -52,7 +52,7 @@ static const char *flow_vip_name(const struct flow_list *list, const struct flow
 static json_t *flow_row(const struct flow_list *list, const struct flow *flow)
 {
 	struct endpoint client = { flow->key.remote, ntohs(flow->key.remote_port) };
-	struct endpoint backend = { flow->peer.remote, ntohs(flow->peer.remote_port) };
+	struct endpoint backend = { flow->to, ntohs(flow->to_port) };
 	uint32_t left = flow->timeout > flow->idle ? flow->timeout - flow->idle : 0;
 	char proto[16], from[80], vip[80], to[80];
 	int32_t age = (int32_t)(list->now - flow->created);
@@ -140,7 +140,7 @@ static int count_flow(const struct flow *flow, void *arg)
 	struct flow_count *count = arg;
 
 	count->all++;
-	count->ports += flow->peer.local != 0;
+	count->ports += flow->method == LB_METHOD_FULLNAT && flow->peer.local;
 	count->live += !flow->expired;
 	count->half_open += !flow->expired && flow->half_open && flow->state != CT_CLOSED;
 	return 0;

@@ -61,10 +61,11 @@ static int parse_timeout(const char *text, void *into, struct text_error *error)
 
 static const struct option_def vip_defs[] = {
 	{ .name = "method",
-	  .arg = "fullnat|ipip|dsr|gue",
+	  .arg = "fullnat|nat|ipip|dsr|gue",
 	  .offset = offsetof(struct vip_options, method),
 	  .help = "how packets reach backends. fullnat rewrites both addresses and needs nothing "
-		  "there; with the others the backend has the VIP and answers the client itself: "
+		  "there; nat leaves the client's, and backends answer through this host, as their "
+		  "gateway; with the others the backend has the VIP and answers the client itself: "
 		  "dsr sends to the MAC of one on the same link, ipip through an IP tunnel, gue in UDP" },
 	{ .name = "scheduler",
 	  .arg = "maglev",
@@ -86,7 +87,7 @@ static const struct option_def vip_defs[] = {
 	{ .name = "new-rate",
 	  .arg = "N",
 	  .parse = parse_new_rate,
-	  .help = "new flows a second that are tracked; above it fullnat drops them, the other "
+	  .help = "new flows a second that are tracked; above it fullnat and nat drop them, the other "
 		  "methods go on without a flow. 0: no limit (the default)" },
 	{ .name = "timeout",
 	  .arg = "STATE=DURATION",

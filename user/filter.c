@@ -89,7 +89,7 @@ bool filter__flow(const struct filter *filter, const struct maps *maps, const st
 	    !endpoint_matches(&filter->client, &flow->key.remote, flow->key.remote_port))
 		return false;
 	if (filter->has_backend &&
-	    !endpoint_matches(&filter->backend, &flow->peer.remote, flow->peer.remote_port))
+	    !endpoint_matches(&filter->backend, &flow->to, flow->to_port))
 		return false;
 	if (filter->has_vip &&
 	    (filter->vip.ip_proto != flow->key.ip_proto || flow->key.local >= LB_MAX_LOCALS ||

@@ -150,6 +150,8 @@ struct flow {
 	struct ct_key key;  /* the half that clients' packets find */
 	struct ct_key peer; /* the other; local 0: there is none */
 	struct lb_backend_ref backend;
+	struct lb_addr to; /* the backend's address and port */
+	__be16 to_port;
 	uint16_t vip;
 	uint8_t method;
 	uint32_t created; /* low 32 bits of jiffies */

@@ -82,6 +82,8 @@ static void flow_fill(struct walk *walk, const struct maps_half *half, struct fl
 	ct_peer_key(&half->flow, backend, in ? &ret->peer : &ret->key);
 	*(in ? &ret->key : &ret->peer) = half->key;
 	ret->backend = (struct lb_backend_ref){ half->flow.backend, half->flow.gen };
+	ret->to = backend->addr;
+	ret->to_port = ret->peer.turned ? ret->peer.local_port : ret->peer.remote_port;
 	ret->vip = backend->vip;
 	ret->method = ct_method(&half->flow);
 	ret->created = half->cold.created;

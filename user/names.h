@@ -27,6 +27,7 @@ static const char *const lb_health_names[] = {
 
 static const char *const lb_method_names[LB_METHODS] = {
 	[LB_METHOD_FULLNAT] = "fullnat",
+	[LB_METHOD_NAT] = "nat",
 	[LB_METHOD_IPIP] = "ipip",
 	[LB_METHOD_DSR] = "dsr",
 	[LB_METHOD_GUE] = "gue",

@@ -420,7 +420,7 @@ static const struct scenario admit[] = {
 	{ "limits of a VIP and a CPU", SVC_TCP, .body = rates_of_both, .once = true },
 	{ "limit of a CPU", SVC_TCP, .body = rate_of_a_cpu, .once = true },
 };
-TABLE(admit, admit);
+TABLE_PAIRS(admit, admit);
 
 static const struct scenario admit_one_way[] = {
 	{ "denied", SVC_IPIP, .body = denied, .once = true },

@@ -154,4 +154,4 @@ static const struct scenario scenarios[] = {
 	{ "complete and partial mixed, UDP", SVC_UDP, .body = mixed },
 };
 
-TABLE(checksum, scenarios);
+TABLE_PAIRS(checksum, scenarios);

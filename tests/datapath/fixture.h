@@ -67,6 +67,9 @@ enum one_way {
 
 extern enum one_way fixture_one_way;
 
+/* Services of method fullnat have method nat. */
+extern bool fixture_nat;
+
 struct service {
 	uint32_t vip;
 	uint16_t port;

@@ -521,7 +521,7 @@ static const struct scenario scenarios[] = {
 	{ "the host's", SVC_UDP, .body = of_the_host, .once = true },
 };
 
-TABLE(fragments, scenarios);
+TABLE_PAIRS(fragments, scenarios);
 
 static const struct scenario one_way_scenarios[] = {
 	{ "in order", SVC_IPIP_UDP, .body = in_order, .once = true },

@@ -223,4 +223,4 @@ static const struct scenario scenarios[] = {
 	{ "odd, but not for a VIP", .body = odd_but_not_ours, .once = true },
 };
 
-TABLE(host, scenarios);
+TABLE_PAIRS(host, scenarios);

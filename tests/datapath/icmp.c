@@ -391,7 +391,7 @@ static const struct scenario scenarios[] = {
 	{ "errors that are made here are limited", SVC_TCP, .body = limited, .once = true },
 };
 
-TABLE(icmp, scenarios);
+TABLE_PAIRS(icmp, scenarios);
 
 /* About what a backend sent to the client by itself: the error goes to that backend as it came. */
 static void error_to_backend(struct run *run)

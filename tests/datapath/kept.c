@@ -252,4 +252,4 @@ static const struct scenario scenarios[] = {
 	  .once = true },
 };
 
-TABLE(kept, scenarios);
+TABLE_PAIRS(kept, scenarios);

@@ -17,6 +17,7 @@
 
 enum phase {
 	UNKNOWN,
+	PICKED_UP, /* in its middle, by nat */
 	OPENED,	  /* SYN, or a datagram, from the client */
 	ANSWERED, /* SYN-ACK */
 	ESTABLISHED,
@@ -93,6 +94,11 @@ static void tcp_in(struct talk *talk)
 			talk->phase = OPENED;
 		}
 		send(talk, CLIENT, flags, FORWARDED, 0);
+		return;
+	}
+	if (talk->phase == UNKNOWN && fixture_nat && flags & FLAG_ACK) {
+		send(talk, CLIENT, flags, FORWARDED, 0);
+		talk->phase = PICKED_UP;
 		return;
 	}
 	if (talk->phase == UNKNOWN) {
@@ -222,4 +228,4 @@ static const struct scenario scenarios[] = {
 	{ "random packets", .body = random_packets, .once = true },
 };
 
-TABLE(model, scenarios);
+TABLE_PAIRS(model, scenarios);

@@ -162,4 +162,4 @@ static const struct scenario scenarios[] = {
 	{ "the egress goes down", SVC_FAR, .body = egress_down },
 };
 
-TABLE(nexthop, scenarios);
+TABLE_PAIRS(nexthop, scenarios);

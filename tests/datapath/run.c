@@ -30,8 +30,8 @@ void run__fail(struct run *run, const char *format, ...)
 	if (run->failed)
 		return;
 	run->failed = true;
-	fprintf(stderr, "%s/%s [IPv%c%s, %s, %s, %s checksums]", run->table, run->name,
-		frame_v6 ? '6' : '4',
+	fprintf(stderr, "%s/%s [IPv%c%s%s, %s, %s, %s checksums]", run->table, run->name,
+		frame_v6 ? '6' : '4', fixture_nat ? ", nat" : "",
 		(const char *[]){ "", " in the other", ", direct", ", gue", ", gue in the other" }[fixture_one_way],
 		run->fx->variant == GENERIC ? "generic" : "native",
 		run->fx->table == LB_TABLE_ASSOC ? "assoc" : "lru",
@@ -163,10 +163,15 @@ static void learn(struct run *run, const struct frame *sent, const uint8_t *byte
 		if (run->outer_port < 0xc000)
 			run__fail(run, "outer source port %u", run->outer_port);
 	}
-	if (run__is_pair(run) && !port_in_range(run, run->snat_port))
+	if (run__is_pair(run) && !port_in_range(run, run->snat_port) && !run__is_nat(run))
 		run__fail(run, "source port %u is not of our ranges", run->snat_port);
 	if (fixture__method(run->svc) == LB_METHOD_DSR)
 		return;
+	if (run__is_nat(run)) {
+		if (run->snat != run->client || run->snat_port != run->client_port)
+			run__fail(run, "the client's address or port is changed");
+		return;
+	}
 	if (service->snat[0] ? run->snat != service->snat[0] && run->snat != service->snat[1]
 			     : run->snat != LAB_HOST && run->snat != LAB_FAR_HOST)
 		run__fail(run, "source address %08x is not of the service", run->snat);
@@ -175,6 +180,11 @@ static void learn(struct run *run, const struct frame *sent, const uint8_t *byte
 bool run__is_pair(const struct run *run)
 {
 	return services[run->svc].method == LB_METHOD_FULLNAT;
+}
+
+bool run__is_nat(const struct run *run)
+{
+	return fixture__method(run->svc) == LB_METHOD_NAT;
 }
 
 enum lab_iface run__translate(struct run *run, const struct frame *frame, struct frame *ret)
@@ -429,8 +439,15 @@ struct ct_key run__client_key(const struct run *run)
 
 struct ct_key run__reply_key(const struct run *run)
 {
-	return fixture__key(services[run->svc].proto, run->backend, run->backend_port, run->snat,
-			    run->snat_port);
+	struct ct_key key;
+
+	if (!run__is_nat(run))
+		return fixture__key(services[run->svc].proto, run->backend, run->backend_port,
+				    run->snat, run->snat_port);
+	key = fixture__key(services[run->svc].proto, run->client, run->client_port, run->backend,
+			   run->backend_port);
+	key.turned = 1;
+	return key;
 }
 
 static void check_half(struct run *run, const struct ct_key *key, const struct ct_key *peer_key,
@@ -598,7 +615,7 @@ static int run_family(const struct table *table, struct fixture *fx)
 	for (scenario = table->scenarios; scenario < table->scenarios + table->n; scenario++) {
 		struct fixture *its = scenario->tiny ? fx->tiny : fx;
 
-		if (!its || (frame_v6 && scenario->v4))
+		if (!its || (frame_v6 && scenario->v4) || (fixture_nat && scenario->fullnat))
 			continue;
 		failed += run_scenario(table, scenario, its, CSUM_COMPLETE);
 		if (!scenario->once)
@@ -616,8 +633,11 @@ int run__table(const struct table *table, struct fixture *fx)
 {
 	int failed = 0, way;
 
-	for (way = 0; way < (table->one_way ? ONE_WAYS : 1); way++) {
-		fixture_one_way = way;
+	static const int ways[] = { [FULLNAT] = 1, [PAIRS] = 2, [NAT] = 2, [ONE_WAY] = ONE_WAYS };
+
+	for (way = table->methods == NAT; way < ways[table->methods]; way++) {
+		fixture_one_way = table->methods == ONE_WAY ? way : TUNNEL;
+		fixture_nat = table->methods != ONE_WAY && way;
 		frame_v6 = false;
 		if (table->families != ONLY_V6)
 			failed += run_family(table, fx);
@@ -627,5 +647,6 @@ int run__table(const struct table *table, struct fixture *fx)
 	}
 	frame_v6 = false;
 	fixture_one_way = TUNNEL;
+	fixture_nat = false;
 	return failed;
 }

@@ -79,6 +79,7 @@ struct scenario {
 	bool tiny;		       /* in our own flow table of two sets */
 	bool races;		       /* what two CPUs do at once may be lost in one half */
 	bool once;		       /* the body sees to the kinds of checksums itself */
+	bool fullnat; /* of what nat does otherwise */
 	bool v4; /* of IPv4's header, or of where its keys fall in a tiny table */
 };
 
@@ -91,7 +92,12 @@ struct table {
 		ONLY_V4,
 		ONLY_V6,
 	} families;
-	bool one_way; /* once for each enum one_way */
+	enum {
+		FULLNAT,
+		PAIRS,	 /* once with fullnat, once with nat */
+		NAT,
+		ONE_WAY, /* once for each enum one_way */
+	} methods;
 };
 
 /* Drop reasons that some scenario has met. */
@@ -144,6 +150,9 @@ void run__avoid_tick(struct run *run);
 
 /* Do replies of the service pass here? */
 bool run__is_pair(const struct run *run);
+
+/* Does the backend see the client's address? */
+bool run__is_nat(const struct run *run);
 
 struct half run__half(struct run *run, enum who whose);
 

@@ -85,11 +85,20 @@ static const struct {
 	{ LAB_SNAT_A, LB_LOCAL_SNAT },
 	{ LAB_SNAT_B, LB_LOCAL_SNAT },
 	{ LAB_FAR_HOST, LB_LOCAL_SNAT },
+	{ LAB_BACKEND_A, LB_LOCAL_NAT },
+	{ LAB_BACKEND_B, LB_LOCAL_NAT },
+	{ LAB_FAR_BACKEND, LB_LOCAL_NAT },
+	{ LAB_DARK_SERVER, LB_LOCAL_NAT },
+	{ LAB_BLACKHOLE, LB_LOCAL_NAT },
+	{ LAB_UNREACHABLE, LB_LOCAL_NAT },
+	{ LAB_PROHIBIT, LB_LOCAL_NAT },
+	{ LAB_NOWHERE, LB_LOCAL_NAT },
 };
 
 #define LOCALS_N (sizeof(locals) / sizeof(*locals))
 
 enum one_way fixture_one_way;
+bool fixture_nat;
 
 enum lb_method fixture__method(enum service_id id)
 {
@@ -99,6 +108,8 @@ enum lb_method fixture__method(enum service_id id)
 		[UDP_TUNNEL_OTHER] = LB_METHOD_GUE,
 	};
 
+	if (services[id].method == LB_METHOD_FULLNAT)
+		return fixture_nat ? LB_METHOD_NAT : LB_METHOD_FULLNAT;
 	return services[id].method == LB_METHOD_IPIP ? methods[fixture_one_way] :
 						       services[id].method;
 }
@@ -196,6 +207,7 @@ static int write_settings(struct fixture *fx)
 		.table = fx->table,
 		.sets = fx->table == LB_TABLE_ASSOC ? 1 << fx->sets_bits : 0,
 		.fib_generation = fx->fib_generation,
+		.nat = fixture_nat,
 	};
 	uint32_t zero = 0;
 	int i;
@@ -236,6 +248,7 @@ static int write_backend(struct fixture *fx, enum service_id id, int n, uint32_t
 		.gen = fx->gen[id][n],
 		.ip_proto = service->proto,
 		.snat = local_id_of(ip == LAB_FAR_BACKEND ? LAB_FAR_HOST : LAB_HOST, v6),
+		.own = local_id_of(ip, v6) % LOCALS_N ? local_id_of(ip, v6) : 0,
 	};
 	struct lb_service_key key = {
 		.addr = backend.addr,
@@ -247,6 +260,8 @@ static int write_backend(struct fixture *fx, enum service_id id, int n, uint32_t
 
 	if (service->no_snat || service->snat[0])
 		backend.snat = 0;
+	if (service->no_snat)
+		backend.own = 0;
 	err = put(fx->skel->maps.lb_backends, &index, &backend);
 	if (!err)
 		err = put(fx->skel->maps.lb_backend_nexthops, &index, &unknown);

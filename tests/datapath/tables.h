@@ -22,6 +22,7 @@
 	X(admit)    \
 	X(admit_one_way) \
 	X(ipip)     \
+	X(nat)      \
 	X(ports)    \
 	X(flows)    \
 	X(backends) \
@@ -37,12 +38,14 @@
 TABLES(TABLE_DECLARE)
 #undef TABLE_DECLARE
 
-#define TABLE_OF(name, list, families, one_way)                                        \
+#define TABLE_OF(name, list, families, methods)                                        \
 	const struct table name##_table = { #name, list, sizeof(list) / sizeof(*(list)), \
-					    families, one_way }
-#define TABLE(name, list)	  TABLE_OF(name, list, BOTH_FAMILIES, false)
-#define TABLE_V4(name, list)	  TABLE_OF(name, list, ONLY_V4, false)
-#define TABLE_V6(name, list)	  TABLE_OF(name, list, ONLY_V6, false)
-#define TABLE_ONE_WAY(name, list) TABLE_OF(name, list, BOTH_FAMILIES, true)
+					    families, methods }
+#define TABLE(name, list)	  TABLE_OF(name, list, BOTH_FAMILIES, FULLNAT)
+#define TABLE_V4(name, list)	  TABLE_OF(name, list, ONLY_V4, FULLNAT)
+#define TABLE_V6(name, list)	  TABLE_OF(name, list, ONLY_V6, FULLNAT)
+#define TABLE_PAIRS(name, list)	  TABLE_OF(name, list, BOTH_FAMILIES, PAIRS)
+#define TABLE_NAT(name, list)	  TABLE_OF(name, list, BOTH_FAMILIES, NAT)
+#define TABLE_ONE_WAY(name, list) TABLE_OF(name, list, BOTH_FAMILIES, ONE_WAY)
 
 #endif

@@ -261,11 +261,11 @@ static const struct scenario scenarios[] = {
 	{ "SYN on a half-closed flow", SVC_TCP, .steps = syn_on_half_closed },
 	{ "SYN on an established flow", SVC_TCP, .steps = syn_on_established },
 	{ "flags that open nothing", SVC_TCP, .steps = opens_nothing },
-	{ "an unknown flow is answered by RST", SVC_TCP, .steps = unknown_is_reset },
-	{ "an unknown flow, IP options", SVC_TCP, .body = unknown_with_ip_options, .v4 = true },
+	{ "an unknown flow is answered by RST", SVC_TCP, .steps = unknown_is_reset, .fullnat = true },
+	{ "an unknown flow, IP options", SVC_TCP, .body = unknown_with_ip_options, .v4 = true, .fullnat = true },
 	{ "options stay", SVC_TCP, .steps = options_stay },
-	{ "reply without flow", SVC_TCP, .steps = reply_without_flow },
-	{ "reply without flow, every port", SVC_ANY, .steps = reply_without_flow },
+	{ "reply without flow", SVC_TCP, .steps = reply_without_flow, .fullnat = true },
+	{ "reply without flow, every port", SVC_ANY, .steps = reply_without_flow, .fullnat = true },
 };
 
-TABLE(tcp, scenarios);
+TABLE_PAIRS(tcp, scenarios);

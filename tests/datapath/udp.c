@@ -96,10 +96,10 @@ static const struct scenario scenarios[] = {
 	  .client = LAB_DARK },
 	{ "an exchange, every port", SVC_ANY_UDP, .steps = exchange },
 	{ "without checksum", SVC_UDP, .steps = without_csum },
-	{ "reply without flow", SVC_UDP, .steps = reply_without_flow },
-	{ "reply without flow, every port", SVC_ANY_UDP, .steps = reply_without_flow },
+	{ "reply without flow", SVC_UDP, .steps = reply_without_flow, .fullnat = true },
+	{ "reply without flow, every port", SVC_ANY_UDP, .steps = reply_without_flow, .fullnat = true },
 	{ "a checksum comes out as 0", SVC_UDP, .body = csum_comes_out_as_zero },
 	{ "a checksum comes in as ffff", SVC_UDP, .body = csum_comes_in_as_ones },
 };
 
-TABLE(udp, scenarios);
+TABLE_PAIRS(udp, scenarios);

@@ -208,4 +208,4 @@ static const struct scenario scenarios[] = {
 	{ "a malformed packet on a flow", SVC_TCP, .body = on_a_flow },
 };
 
-TABLE(validate, scenarios);
+TABLE_PAIRS(validate, scenarios);
