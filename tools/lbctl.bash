@@ -26,7 +26,7 @@ _lbctl_argument() {
 	case $1 in
 	--mode) echo auto native generic ;;
 	--flow-table) echo assoc lru ;;
-	--method) echo fullnat ipip dsr gue ;;
+	--method) echo fullnat nat ipip dsr gue ;;
 	--scheduler) echo maglev ;;
 	--hash) echo 5tuple source ;;
 	--output | -o) echo table json ;;

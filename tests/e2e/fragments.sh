@@ -7,8 +7,10 @@ FRAGMENT_CLIENTS=50
 # A client of many addresses, and backends that answer in fragments of their own, in this order.
 fragment_lab() {
 	local i name number=0
-	[ "$METHOD" != fullnat ] || { lab_up && use_family && attach eth0; }
-	[ "$METHOD" = fullnat ] || tunnel_lab
+	case $METHOD in
+	fullnat | nat) lab_up && use_family && attach eth0 ;;
+	*) tunnel_lab ;;
+	esac
 	FRAGMENTS=$(lab_cc tests/e2e/fragments.c)
 	if [ "$FAMILY" = ipv6 ]; then FRAGMENT_CLIENT=fd17::100; else FRAGMENT_CLIENT=172.17.1.1; fi
 	for ((i = 0; i < FRAGMENT_CLIENTS; i++)); do
@@ -18,6 +20,7 @@ fragment_lab() {
 			lab_in client ip addr add "172.17.1.$((1 + i))/16" dev eth0
 		fi
 	done
+	[ "$METHOD" != nat ] || fragment_clients_by_balancer
 	# Receivers that take any disorder, and of one sender's datagrams many at once.
 	for name in client b1 b2; do
 		lab_in "$name" sysctl -qw net.ipv4.ipfrag_max_dist=0
@@ -32,6 +35,15 @@ fragment_lab() {
 	lab_lbctl add-vip "$HOST:53/udp" --method "$METHOD"
 	lab_lbctl add-backend "$HOST:53/udp" "$LAB_B1"
 	lab_lbctl add-backend "$HOST:53/udp" "$LAB_B2"
+}
+
+# Each address apart: the balancer's own network stays on the link.
+fragment_clients_by_balancer() {
+	if [ "$FAMILY" = ipv6 ]; then
+		answer_by_balancer fd17::100/120
+	else
+		answer_by_balancer 172.17.1.0/24
+	fi
 }
 
 lab_listens_udp() {
@@ -69,6 +81,7 @@ reassembled() {
 }
 
 in_modes fragments_in_order generic/fullnat native/fullnat generic/fullnat/ipv6 native/fullnat/ipv6 \
+	generic/nat native/nat/ipv6 \
 	generic/dsr native/dsr/ipv6 native/ipip generic/ipip/ipv6 native/gue generic/gue/ipv6
 test_fragments_in_order() {
 	fragment_lab in
@@ -78,6 +91,7 @@ test_fragments_in_order() {
 }
 
 in_modes fragments_out_of_order generic/fullnat native/fullnat generic/fullnat/ipv6 native/fullnat/ipv6 \
+	generic/nat/ipv6 native/nat \
 	generic/dsr native/dsr/ipv6 native/ipip generic/ipip/ipv6 native/gue generic/gue/ipv6
 test_fragments_out_of_order() {
 	fragment_lab shuffled

@@ -8,7 +8,7 @@ VIP=$HOST:80/tcp
 BENCH=$LAB_ROOT/bench
 TABLE= # lbctl's default; set by modes such as native/lru
 FAMILY=ipv4 # set by modes such as native/ipv6
-METHOD=ipip # of backends that answer clients themselves; set by modes such as native/dsr
+METHOD=ipip # of backends that answer clients themselves, or nat; set by modes such as native/dsr
 OTHER=0 # 1: backends of the other family, in modes such as native/other
 # Test -> attach modes, flow tables, families and methods that it runs in, if not only generic.
 declare -A MODES=()
@@ -51,7 +51,7 @@ set_mode() {
 		case $word in
 		assoc | lru) TABLE=$word ;;
 		ipv[46]) FAMILY=$word ;;
-		fullnat | ipip | dsr | gue) METHOD=$word ;;
+		fullnat | nat | ipip | dsr | gue) METHOD=$word ;;
 		other) OTHER=1 ;;
 		esac
 	done
@@ -125,9 +125,25 @@ attach() {
 }
 
 vip_up() {
-	lab_lbctl add-vip "$VIP"
+	add_vip "$VIP"
 	lab_lbctl add-backend "$VIP" "$LAB_B1"
 	lab_lbctl add-backend "$VIP" "$LAB_B2"
+}
+
+# By method nat in its modes, else by the default one.
+add_vip() {
+	if [ "$METHOD" = nat ]; then set -- "$@" --method nat; fi
+	lab_lbctl add-vip "$@"
+}
+
+# Backends answer clients of their own network through the balancer.
+answer_by_balancer() {
+	local name
+	for name in b1 b2; do
+		lab_in "$name" ip route replace "$1" via "$LAB_LB"
+		lab_in "$name" sysctl -qw net.ipv4.conf.all.accept_redirects=0 \
+			net.ipv4.conf.eth0.accept_redirects=0
+	done
 }
 
 json() {

@@ -130,12 +130,12 @@ way() {
 }
 
 # A connection finds its path's MTU by what the balancer answers: the client, and the backend.
-in_modes path_mtu_to_backend generic native generic/ipv6 native/ipv6
+in_modes path_mtu_to_backend generic native generic/ipv6 native/ipv6 generic/nat native/nat/ipv6
 test_path_mtu_to_backend() {
 	path_mtu 17 eth1
 }
 
-in_modes path_mtu_to_client generic native generic/ipv6 native/ipv6
+in_modes path_mtu_to_client generic native generic/ipv6 native/ipv6 generic/nat/ipv6 native/nat
 test_path_mtu_to_client() {
 	path_mtu 18 eth0
 }
@@ -145,7 +145,7 @@ path_mtu() {
 	use_family
 	lab_nginx b1
 	attach eth0 eth1
-	lab_lbctl add-vip "$VIP"
+	add_vip "$VIP"
 	lab_lbctl add-backend "$VIP" "$LAB_B1"
 	way "$1" "$2" 1400
 	there_and_back "$(full 100 5)"

@@ -12,7 +12,7 @@ udp_lab() {
 	lab_start b2 "$ECHO" serve 53 b2 "$(any_address)"
 	lab_until "$(slow 5)" lab_listens b1 53
 	lab_until "$(slow 5)" lab_listens b2 53
-	lab_lbctl add-vip "$HOST:53/udp"
+	add_vip "$HOST:53/udp"
 	lab_lbctl add-backend "$HOST:53/udp" "$LAB_B1"
 	lab_lbctl add-backend "$HOST:53/udp" "$LAB_B2"
 }

@@ -231,10 +231,13 @@ static void test_control_word(void **state)
 
 static struct ct_flow random_flow(uint64_t *seed, struct lb_backend *backend)
 {
+	__u8 dir = unit_random(seed) & 1;
+	__u8 method = unit_random(seed) & 1 ? LB_METHOD_NAT : LB_METHOD_FULLNAT;
 	struct ct_key key = { .remote_port = (__be16)unit_random(seed),
 			      .local_port = (__be16)unit_random(seed),
 			      .local = (__u16)unit_random(seed),
-			      .ip_proto = IPPROTO_TCP };
+			      .ip_proto = IPPROTO_TCP,
+			      .turned = dir == CT_DIR_OUT && method == LB_METHOD_NAT };
 	struct ct_flow flow = { .ends = key.ends,
 				.client = lb_addr__from_v4((__be32)unit_random(seed)),
 				.peer_local_port = (__be16)unit_random(seed),
@@ -242,7 +245,7 @@ static struct ct_flow random_flow(uint64_t *seed, struct lb_backend *backend)
 				.peer_local = (__u16)unit_random(seed),
 				.gen = 7,
 				.backend = 5,
-				.kind = ct_kind(unit_random(seed) & 1, LB_METHOD_FULLNAT) };
+				.kind = ct_kind(dir, method) };
 
 	backend->addr = lb_addr__from_v4((__be32)unit_random(seed));
 	return flow;
@@ -279,6 +282,30 @@ static void test_halves(void **state)
 		turned.client.w[3]++;
 		assert_false(ct_is_pair(&flow, &turned));
 	}
+}
+
+/* The key of nat's replies is that of the packet to the backend, turned around. */
+static void test_turned_half(void **state)
+{
+	struct lb_backend backend = { .addr = lb_addr__from_v4(htonl(0xac110002)) };
+	struct ct_flow flow = { .client = lb_addr__from_v4(htonl(0xac110004)),
+				.peer_local_port = htons(40000), /* as the backend sees them */
+				.peer_remote_port = htons(8080),
+				.peer_local = 7,
+				.kind = ct_kind(CT_DIR_IN, LB_METHOD_NAT) };
+	struct ct_key key = { .ip_proto = IPPROTO_UDP };
+
+	(void)state;
+	flow.ends = key.ends;
+	assert_int_equal(ct_method(&flow), LB_METHOD_NAT);
+	assert_int_equal(ct_dir(&flow), CT_DIR_IN);
+	ct_peer_key(&flow, &backend, &key);
+	assert_memory_equal(&key.remote, &flow.client, sizeof(key.remote));
+	assert_int_equal(key.remote_port, htons(40000));
+	assert_int_equal(key.local_port, htons(8080));
+	assert_int_equal(key.local, 7);
+	assert_int_equal(key.turned, 1);
+	assert_int_equal(key.ip_proto, IPPROTO_UDP);
 }
 
 static void test_places(void **state)
@@ -513,7 +540,8 @@ int main(void)
 		cmocka_unit_test(test_udp_states),	cmocka_unit_test(test_tcp_life),
 		cmocka_unit_test(test_timeouts),	cmocka_unit_test(test_expiry),
 		cmocka_unit_test(test_packed_timeouts), cmocka_unit_test(test_control_word),
-		cmocka_unit_test(test_halves),		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_halves),
+		cmocka_unit_test(test_turned_half),		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_local_table),	cmocka_unit_test(test_csum_fold),
 		cmocka_unit_test(test_csum_replace),	cmocka_unit_test(test_hash_5tuple),
 		cmocka_unit_test(test_hash_parts),	cmocka_unit_test(test_drop_reasons),
