@@ -21,8 +21,8 @@
 	  "--snat ADDRESS, or add the route and run lbctl attach again")                           \
 	X(NO_PORT, "no_port",                                                                      \
 	  "every source port tried toward the backend is in use: lbctl set-vip VIP --snat A,B "    \
-	  "adds addresses, of some 30,000 ports each for every backend; nat: the client has the "  \
-	  "port to this backend by another VIP")                                                   \
+	  "adds addresses of about 30,000 ports each; nat: the client has this port to the "       \
+	  "backend by another VIP")                                                                \
 	X(PORT_LOST, "port_lost",                                                                  \
 	  "the flow's source port was evicted and taken by another flow: attach with a larger "    \
 	  "--flows")                                                                               \
