@@ -92,8 +92,6 @@ static __always_inline enum lb_verdict open(struct xdp_md *ctx, struct lb_pkt *p
 	__u64 hash = open_hash(pkt);
 	enum lb_verdict verdict;
 
-	if (pkt_is_turned(pkt)) /* a backend's own business */
-		return LB_PASS;
 	ct_prefetch(pkt);
 	verdict = flow_choose(ctx, (__u32)hash);
 	if (verdict == LB_NEXT && pkt->untracked)

@@ -172,7 +172,7 @@ lab_down() {
 		done <"$LAB_DIR/pids"
 	fi
 	rm -rf "$LAB_PINS"
-	for name in br client lb b1 b2; do
+	for name in br client lb b1 b2 far; do
 		[ ! -e "/run/netns/$LAB_PREFIX-$name" ] || ip netns del "$LAB_PREFIX-$name" || true
 	done
 	rm -rf "$LAB_DIR"

@@ -269,6 +269,25 @@ static void many(struct run *run)
 	next_id += 200;
 }
 
+/* A backend answers two clients by one identification, which is new to each of them. */
+static void one_id_for_two_clients(struct run *run)
+{
+	struct run other = *run;
+	struct frame a, b;
+
+	fresh(run);
+	run__talk(&other, run->svc, LAB_REMOTE, 40001);
+	run__say(run, CLIENT, 0, 0, 0, FORWARDED, 0);
+	run__say(&other, CLIENT, 0, 0, 0, FORWARDED, 0);
+	a = datagram(run, BACKEND, WHOLE);
+	b = datagram(&other, BACKEND, WHOLE);
+	forward(run, &a, 0, CUT);
+	forward(&other, &b, 0, CUT);
+	forward(run, &a, CUT, CUT);
+	forward(&other, &b, CUT, CUT);
+	RUN_CHECK(run, run->out_id != other.out_id && !other.failed);
+}
+
 /* -- Early ones -------------------------------------------------------------------------------- */
 
 /* The address is the host's, too: it may have them. */
@@ -537,3 +556,9 @@ static const struct scenario one_way_scenarios[] = {
 };
 
 TABLE_ONE_WAY(fragments_one_way, one_way_scenarios);
+
+static const struct scenario nat_scenarios[] = {
+	{ "one identification for two clients", SVC_SOLO_UDP, .body = one_id_for_two_clients },
+};
+
+TABLE_NAT(fragments_nat, nat_scenarios);

@@ -118,6 +118,8 @@ static void carried(struct run *run, const struct about *about, const struct err
 	if (run->failed)
 		return;
 	error_in.padding = out.padding = about->padding;
+	if (run__is_nat(run) && about->to == run->backend) /* which sees who is on the way */
+		out.src = about->router;
 	iface = lab__way_to(about->router, &neighbour);
 	len = quote(&about->seen, l4_bytes, bytes);
 	len = build(&error_in, error, bytes, len, in);
@@ -170,6 +172,23 @@ static void errors(struct run *run)
 	all_errors(run, about_backend);
 	if (services[run->svc].proto == TCP)
 		run__expect_state(run, IN_FLOWS(CT_ESTABLISHED));
+}
+
+/* Of somebody on the way, whose address no flow has. */
+static void errors_of_routers(struct run *run)
+{
+	struct about about;
+	size_t i;
+
+	open_flow(run);
+	for (i = 0; i < ERRORS_N; i++) {
+		about = about_client(run);
+		about.router = LAB_GATEWAY;
+		carried(run, &about, error_of(i), 60);
+		about = about_backend(run);
+		about.router = LAB_GATEWAY;
+		carried(run, &about, error_of(i), 60);
+	}
 }
 
 /* The sender made no checksum, so the quote has none. */
@@ -378,6 +397,8 @@ static const struct scenario scenarios[] = {
 	{ "errors, client behind the other interface", SVC_TCP, .client = LAB_FAR_CLIENT,
 	  .body = errors, .once = true },
 	{ "errors, two source addresses", SVC_SNATS, .body = errors, .once = true },
+	{ "errors of routers", SVC_TCP, .body = errors_of_routers, .once = true },
+	{ "errors of routers, UDP", SVC_UDP, .body = errors_of_routers, .once = true },
 	{ "a quote without checksum", SVC_UDP, .body = without_csum, .once = true },
 	{ "a quote with options", SVC_TCP, .body = with_options, .once = true },
 	{ "a quote with options, UDP", SVC_UDP, .body = with_options, .once = true },

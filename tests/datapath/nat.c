@@ -106,6 +106,11 @@ static void backend_removed(struct run *run)
 		 LB_DROP_NO_BACKEND);
 }
 
+static const struct step unknown_backend[] = {
+	{ CLIENT, SYN, DROPPED, LB_DROP_NO_SNAT, .seq = 7000, .state = NO_FLOW },
+	{},
+};
+
 static void reply_half_evicted(struct run *run)
 {
 	struct ct_key key;
@@ -219,13 +224,12 @@ static void beside(struct run *run)
 	for (i = 0; i < 2000; i += 800) {
 		frame.at = i;
 		frame.payload = i + 800 > 2000 ? 2000 - i : 800;
+		frame.frag = i / 8 | (i + 800 < 2000 ? 0x2000 : 0);
 		passes(run, &frame);
-		frame.id++; /* each alone, too: nobody keeps the first ones of others */
-		frame.frag_id++;
-		passes(run, &frame);
-		frame.id--;
-		frame.frag_id--;
 	}
+	frame.id++; /* its first is not seen */
+	frame.frag_id++;
+	passes(run, &frame);
 }
 
 /* Wherever it ends, it is the host's as it came. */
@@ -237,6 +241,17 @@ static void beside_truncated(struct run *run)
 
 	for (n = ETH_LEN; n < len; n++)
 		run__send_bytes(run, bytes, n, LAB_NEAR, PASSED, 0);
+}
+
+/* A length that lies, and the port that stands for every one. */
+static void beside_malformed(struct run *run)
+{
+	struct frame frame = stray(UDP, LAB_BACKEND_A, 92, LAB_REMOTE, 0);
+	uint8_t bytes[FRAME_MAX];
+	size_t len = frame__build(&frame, bytes);
+
+	bytes[ETH_LEN + frame__ip_len(&frame) + 5] = 7;
+	run__send_bytes(run, bytes, len, LAB_NEAR, PASSED, 0);
 }
 
 /* Without the switch nobody looks at sources. */
@@ -285,9 +300,11 @@ static const struct scenario scenarios[] = {
 	{ "the port is another flow's", SVC_SOLO, .body = port_of_another_flow },
 	{ "the port is another flow's, UDP", SVC_SOLO_UDP, .body = port_of_another_flow },
 	{ "the port is a half-open flow's", SVC_SOLO, .body = port_of_a_half_open_flow },
+	{ "a backend whose address isn't kept", SVC_NO_SNAT, .steps = unknown_backend },
 	{ "a client that is a backend", SVC_SOLO, .body = client_is_a_backend },
 	{ "what backends do beside", SVC_SOLO, .body = beside },
 	{ "the same, truncated", SVC_SOLO, .body = beside_truncated, .once = true },
+	{ "the same, malformed", SVC_SOLO, .body = beside_malformed, .once = true },
 	{ "switched off", SVC_TCP, .body = switched_off },
 	{ "fullnat beside it", SVC_TCP, .body = method_changes },
 };

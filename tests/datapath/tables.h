@@ -11,6 +11,7 @@
 	X(ipv6)     \
 	X(fragments) \
 	X(fragments_one_way) \
+	X(fragments_nat) \
 	X(icmp)     \
 	X(icmp_one_way) \
 	X(host)     \

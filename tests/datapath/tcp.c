@@ -69,6 +69,16 @@ static const struct step wrong_ack_promotes_nothing[] = {
 	{},
 };
 
+/* Its own packets don't, whatever the client sent before. */
+static const struct step backend_promotes_nothing[] = {
+	{ CLIENT, SYN, .seq = 100 },
+	{ CLIENT, RST, .seq = 101 },
+	{ CLIENT, ACK, .seq = 101, .ack = 1, .state = IN_HALF_OPEN(CT_SYN) },
+	{ BACKEND, SYN | ACK, .seq = 500, .ack = 101, .state = IN_HALF_OPEN(CT_SYN) },
+	{ BACKEND, ACK, .seq = 501, .ack = 101, .state = IN_HALF_OPEN(CT_SYN) },
+	{},
+};
+
 static const struct step numbers_wrap[] = {
 	{ CLIENT, SYN, .seq = 0xffffffff },
 	{ BACKEND, SYN | ACK, .seq = 0xffffffff, .ack = 0 },
@@ -250,6 +260,7 @@ static const struct scenario scenarios[] = {
 	{ "data comes with the handshake's ACK", SVC_TCP, .steps = data_with_the_ack },
 	{ "a FIN comes with the handshake's ACK", SVC_TCP, .steps = fin_with_the_ack },
 	{ "a wrong ACK number promotes nothing", SVC_TCP, .steps = wrong_ack_promotes_nothing },
+	{ "the backend promotes nothing", SVC_TCP, .steps = backend_promotes_nothing },
 	{ "sequence numbers wrap", SVC_TCP, .steps = numbers_wrap },
 	{ "retransmissions of the handshake", SVC_TCP, .steps = retransmissions },
 	{ "refused, then again", SVC_TCP, .steps = refused_then_again },

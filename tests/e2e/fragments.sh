@@ -32,9 +32,8 @@ fragment_lab() {
 			$([ "$METHOD" = fullnat ] && echo 1 || echo $((number * 1000))) "$1" 1400
 		lab_until "$(slow 5)" lab_listens_udp "$name" 53
 	done
-	lab_lbctl add-vip "$HOST:53/udp" --method "$METHOD"
-	lab_lbctl add-backend "$HOST:53/udp" "$LAB_B1"
-	lab_lbctl add-backend "$HOST:53/udp" "$LAB_B2"
+	VIP=$HOST:53/udp
+	tunnel_up
 }
 
 # Each address apart: the balancer's own network stays on the link.

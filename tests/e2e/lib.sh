@@ -57,6 +57,10 @@ set_mode() {
 	done
 }
 
+set_method() {
+	METHOD=$1
+}
+
 # The addresses of the lab that is up, in the test's family.
 use_family() {
 	if [ "$FAMILY" = ipv6 ]; then

@@ -3,7 +3,7 @@
 # Method nat: backends see the client's address, and answer through the balancer.
 
 nat_lab() {
-	METHOD=nat
+	set_method nat
 	lab_up_two_armed
 	use_family
 	lab_nginx b1
@@ -26,7 +26,7 @@ clients_of() {
 		sed 's/:[0-9]*$//; s/[][]//g; s/^::ffff://' | sort -u
 }
 
-in_both_families nat_tcp generic/lru native/lru
+in_modes nat_tcp $(full "generic native generic/ipv6 native/ipv6 native/lru" "generic native/ipv6 native/lru")
 test_nat_tcp() {
 	nat_lab
 	a_backend_answers
@@ -59,7 +59,7 @@ test_nat_udp() {
 # Client, balancer and backends on one link: a route to the client is all that a backend needs.
 in_modes nat_one_armed generic native/ipv6
 test_nat_one_armed() {
-	METHOD=nat
+	set_method nat
 	lab_with_lbctl
 	answer_by_balancer "$LAB_CLIENT"
 	vip_up
@@ -76,6 +76,7 @@ test_nat_picked_up() {
 	local i
 	nat_lab
 	mkfifo "$LAB_DIR/go"
+	# shellcheck disable=SC2016
 	lab_start client bash -c 'exec 3<>"/dev/tcp/$1/80" || exit
 		while read -r; do
 			printf "GET / HTTP/1.1\r\nHost: b\r\n\r\n" >&3
