@@ -54,6 +54,21 @@ struct {
 	__type(value, __u32);
 } lb_prefixes SEC(".maps");
 
+/* SYNs that were turned away, see retry.h: each half a hash, and half a time. */
+#define LB_SYN_BITS 18 /* 2^18 sets: 4 MiB, 5 s of a flood of 200,000 a second */
+#define LB_SYN_WAYS 4
+
+struct lb_syn_set {
+	__u32 seen[LB_SYN_WAYS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1 << LB_SYN_BITS);
+	__type(key, __u32);
+	__type(value, struct lb_syn_set);
+} lb_syns SEC(".maps");
+
 /* New flows that may be tracked now, times hz: a second's at most. Of a CPU, or of a VIP for all CPUs. */
 struct lb_bucket {
 	struct bpf_spin_lock lock;
@@ -234,6 +249,7 @@ struct lb_scratch {
 	__u32 pick_which;
 	__u32 picked; /* assoc_create(): there is a slot to take */
 	__u32 claimed; /* snat_claim(): the reply half was made here, not found */
+	__u32 ports_short; /* 1: the last search for a port found none that is free */
 	struct ct_flow gone;	/* ct_part(): a half that went, and why */
 	struct ct_key part;
 	__u32 gone_why; /* enum ct_gone */

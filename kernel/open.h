@@ -262,7 +262,7 @@ __noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
 		return verdict;
 	later = pkt->frag & LB_IP_OFFSET;
 	pkt->untracked = later || (pkt->ip_proto == IPPROTO_TCP && open_is_reset(pkt->tcp_flags)) ||
-			 !admit_flow(scratch, vip);
+			 !admit_flow(pkt, vip);
 	if (pkt->untracked && ct_pairs(vip->method))
 		return lb_drop(later ? LB_DROP_FRAGMENT : LB_DROP_NEW_RATE);
 	backend = backend_select(vip, &pkt->tuple.src, hash, &chosen);

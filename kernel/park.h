@@ -68,7 +68,7 @@ __noinline int park(struct xdp_md *ctx)
 		return LB_PASS;
 	pkt = &scratch->pkt;
 	if (frame_len <= LB_PARK_MAX &&
-	    admit_take(&scratch->park_credit, &scratch->park_since, pkt->now, PARK_A_SECOND) &&
+	    admit_take(&scratch->park_credit, &scratch->park_since, pkt->now, PARK_A_SECOND, 0) &&
 	    !park_output(ctx, scratch, LB_EVENT_PARKED, frame_len)) {
 		totals->parked++;
 		return LB_PARKED;

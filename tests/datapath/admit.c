@@ -4,11 +4,13 @@
 
 #include <arpa/inet.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "lb.skel.h"
+#include "maps.h"
 
 #define SYN FLAG_SYN
 #define ACK FLAG_ACK
@@ -32,6 +34,9 @@ static int map_of(struct run *run, const char *name)
 	return bpf_object__find_map_fd_by_name(run->fx->skel->obj, name);
 }
 
+/* Of SYNs: other scenarios' that were turned away are not tried again by these. */
+static uint32_t first_seq = 1000;
+
 /* Prefixes of other scenarios, and what was taken from buckets. */
 static void fresh(struct run *run)
 {
@@ -45,6 +50,7 @@ static void fresh(struct run *run)
 	for (id = 0; id < SERVICES; id++)
 		RUN_CHECK(run, !bpf_map_update_elem(map_of(run, "lb_vip_buckets"), &id, &bucket, 0));
 	RUN_CHECK(run, !fixture__forget_reports(run->fx));
+	first_seq += 100000;
 }
 
 static bool is_v4(uint32_t ip)
@@ -131,7 +137,7 @@ static void talk(struct run *run, uint32_t client, uint16_t port)
 static void begin(struct run *run, uint32_t client, uint16_t port, enum expect expect, int drop)
 {
 	talk(run, client, port);
-	run__say(run, CLIENT, SYN, 1000, 0, expect, drop);
+	run__say(run, CLIENT, SYN, first_seq, 0, expect, drop);
 }
 
 static void let_in(struct run *run, uint32_t client, uint16_t port)
@@ -277,23 +283,24 @@ static void rate_of_a_vip(struct run *run)
 	let_in(run, LAB_CLIENT, 40003);
 }
 
-/* A second's worth at most; half of it after half a second. */
+/* A second's worth at most, of which TCP leaves half for those who try again; half after half a second. */
 static void rate_refills(struct run *run)
 {
+	bool tcp = services[run->svc].proto == TCP;
 	uint16_t port = 40000, n;
 
 	fresh(run);
 	change_vip(run, 0, 3);
-	for (n = 0; n < 3; n++)
+	for (n = tcp ? 1 : 0; n < 3; n++)
 		let_in(run, LAB_CLIENT, port++);
 	begin(run, LAB_CLIENT, port, DROPPED, LB_DROP_NEW_RATE);
 	empty_since(run, 20 * run->fx->hz);
-	for (n = 0; n < 3; n++)
+	for (n = tcp ? 1 : 0; n < 3; n++)
 		let_in(run, LAB_CLIENT, port++);
 	begin(run, LAB_CLIENT, port, DROPPED, LB_DROP_NEW_RATE);
 	change_vip(run, 0, 4);
 	empty_since(run, run->fx->hz / 2 + 1);
-	for (n = 0; n < 2; n++)
+	for (n = tcp ? 2 : 0; n < 2; n++)
 		let_in(run, LAB_CLIENT, port++);
 	begin(run, LAB_CLIENT, port, DROPPED, LB_DROP_NEW_RATE);
 }
@@ -326,7 +333,7 @@ static void rate_of_a_cpu(struct run *run)
 	enum service_id svc = run->svc;
 
 	fresh(run);
-	change_settings(run, false, 2);
+	change_settings(run, false, 3); /* one for those who try again */
 	open_flow(run);
 	run__talk(run, SVC_SOLO, LAB_CLIENT, 40001);
 	run__say(run, CLIENT, SYN, 1000, 0, FORWARDED, 0);
@@ -336,13 +343,46 @@ static void rate_of_a_cpu(struct run *run)
 	let_in(run, LAB_CLIENT, 40002);
 }
 
+static void only_credit(struct run *run, uint32_t flows)
+{
+	struct bucket bucket = { .credit = (uint64_t)flows * run->fx->hz };
+	uint32_t id = run->svc;
+
+	RUN_CHECK(run, !maps__now(&bucket.since));
+	RUN_CHECK(run, !bpf_map_update_elem(map_of(run, "lb_vip_buckets"), &id, &bucket, 0));
+}
+
+/* A client sends its SYN again after a second: half of the limit is for those who do. */
+static void tries_again(struct run *run)
+{
+	fresh(run);
+	change_vip(run, 0, 10);
+	only_credit(run, 5);
+	begin(run, LAB_CLIENT, 40001, DROPPED, LB_DROP_NEW_RATE);
+	begin(run, LAB_REMOTE, 40001, DROPPED, LB_DROP_NEW_RATE);
+	only_credit(run, 5);
+	begin(run, LAB_CLIENT, 40001, DROPPED, LB_DROP_NEW_RATE); /* too soon */
+	usleep(600000);
+	only_credit(run, 5);
+	begin(run, LAB_CLIENT, 40002, DROPPED, LB_DROP_NEW_RATE); /* for the first time */
+	talk(run, LAB_REMOTE, 40001);
+	run__say(run, CLIENT, SYN, first_seq + 1, 0, DROPPED, LB_DROP_NEW_RATE); /* another SYN */
+	only_credit(run, 1);
+	let_in(run, LAB_CLIENT, 40001);
+	begin(run, LAB_REMOTE, 40001, DROPPED, LB_DROP_NEW_RATE); /* none left */
+	only_credit(run, 1);
+	let_in(run, LAB_REMOTE, 40001);
+	only_credit(run, 6);
+	let_in(run, LAB_CLIENT, 40003);
+}
+
 /* What a VIP refuses is no other VIP's loss. */
 static void rates_of_both(struct run *run)
 {
 	uint16_t port;
 
 	fresh(run);
-	change_settings(run, false, 3);
+	change_settings(run, false, 5);
 	change_vip(run, 0, 1);
 	let_in(run, LAB_CLIENT, 40000);
 	for (port = 40001; port < 40009; port++)
@@ -415,6 +455,7 @@ static const struct scenario admit[] = {
 	{ "limit of a VIP", SVC_TCP, .body = rate_of_a_vip, .once = true },
 	{ "limit refills", SVC_TCP, .body = rate_refills, .once = true },
 	{ "limit refills, UDP", SVC_UDP, .body = rate_refills, .once = true },
+	{ "limit: who tries again", SVC_TCP, .body = tries_again, .once = true },
 	{ "limit refills under fire", SVC_TCP, .body = rate_fills_under_fire, .once = true },
 	{ "limit, of two CPUs", SVC_TCP, .body = rate_of_two_cpus, .once = true },
 	{ "limits of a VIP and a CPU", SVC_TCP, .body = rates_of_both, .once = true },

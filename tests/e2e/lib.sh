@@ -7,6 +7,7 @@ HOST=$LAB_VIP # the VIP's address as URLs have it
 VIP=$HOST:80/tcp
 BENCH=$LAB_ROOT/bench
 TABLE= # lbctl's default; set by modes such as native/lru
+FLOWS= # lbctl's default
 FAMILY=ipv4 # set by modes such as native/ipv6
 METHOD=ipip # of backends that answer clients themselves, or nat; set by modes such as native/dsr
 OTHER=0 # 1: backends of the other family, in modes such as native/other
@@ -125,7 +126,8 @@ lab_with_lbctl() {
 
 attach() {
 	[ "$MODE" != native ] || lab_native_peers
-	lab_lbctl attach "$@" --mode "$MODE" ${TABLE:+--flow-table "$TABLE"}
+	lab_lbctl attach "$@" --mode "$MODE" ${TABLE:+--flow-table "$TABLE"} \
+		${FLOWS:+--flows "$FLOWS"}
 }
 
 vip_up() {
