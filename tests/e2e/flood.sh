@@ -7,7 +7,7 @@ FLOOD_RATE=$(full 220000 100000)
 # The flood comes by an interface of its own, as frames that no stack of the sender's has made.
 flood_lab() {
 	local name at=0.0.0.0
-	FLOWS=65536 # the flood is much larger
+	set_flows 65536 # the flood is much larger
 	if [ "$METHOD" = dsr ]; then
 		tunnel_lab
 		at=$LAB_VIP
@@ -56,12 +56,11 @@ flood_sent() {
 	jq -s 'map(.a_second) | add' "$LAB_DIR/sent"
 }
 
-# through_flood KIND: connections that were there before go on, new ones are made.
+# through_flood KIND SECONDS: connections that were there before go on, new ones are made.
 through_flood() {
-	local seconds hold
-	seconds=$(full 20 5)
+	local seconds=$2 hold
 	: >"$LAB_DIR/sent"
-	lab_start client "$FLOOD" hold "$LAB_VIP" 8080 "$(full 500 100)" $((seconds + 6)) >"$LAB_DIR/held"
+	lab_start client "$FLOOD" hold "$LAB_VIP" 8080 "$(full 500 100)" $((seconds + 5)) >"$LAB_DIR/held"
 	hold=$LAB_PID
 	lab_until 10 grep -q ready "$LAB_DIR/held"
 	sleep 0.5
@@ -75,21 +74,21 @@ through_flood() {
 }
 
 # Half-open flows go, and nothing else.
-in_modes syn_flood native/fullnat native/dsr native/lru/fullnat
+in_modes syn_flood $(full "native/fullnat native/dsr native/lru/fullnat" "native/fullnat native/dsr")
 test_syn_flood() {
 	flood_lab
 	[ "$METHOD" = dsr ] || lab_lbctl set-vip "$VIP" --new-rate 20000
-	through_flood syn
+	through_flood syn "$(full 20 5)"
 	[ "$METHOD" != dsr ] || check "$(json show stats)" '.flows.created > 4 * .flows.capacity'
 }
 
 # Of all else that has no flow: what a flood costs is its own packets.
-in_modes other_floods native/fullnat native/dsr
+in_modes other_floods $(full "native/fullnat native/dsr" native/fullnat)
 test_other_floods() {
 	local kind
 	flood_lab
 	for kind in ack first later icmp; do
-		through_flood "$kind"
+		through_flood "$kind" "$(full 20 2)"
 	done
 }
 
@@ -108,7 +107,7 @@ flood_least() {
 
 # The data path alone: no backend can be reached, and of as many SYNs as the machine can make none takes
 # an established flow's place. When backends are back, the connections go on.
-in_modes flood_takes_none native/fullnat native/dsr native/lru/fullnat
+in_modes flood_takes_none $(full "native/fullnat native/dsr native/lru/fullnat" "native/fullnat native/lru/dsr")
 test_flood_takes_none() {
 	local n hold seconds backend sender
 	n=$(full 500 100)

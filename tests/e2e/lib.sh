@@ -58,6 +58,11 @@ set_mode() {
 	done
 }
 
+# For tests that have one of their own.
+set_flows() {
+	FLOWS=$1
+}
+
 set_method() {
 	METHOD=$1
 }
