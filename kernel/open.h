@@ -169,33 +169,56 @@ static __always_inline int open_forward(struct lb_scratch *scratch)
 
 #define OPEN_TRIES 4
 
-/* Another CPU may have taken the port before the forward half was there to be seen. */
-static __always_inline enum lb_verdict open_settled(struct lb_scratch *scratch,
-						    const struct lb_backend *backend)
+/*
+ * The scratch's half is made: is its reply half there still? Another CPU may have taken the port before this
+ * one was there to be seen. Not static, for the stack's sake.
+ */
+__noinline int open_settled(void)
 {
-	struct ct_flow *half = &scratch->half.flow;
+	struct lb_scratch *scratch = scratch_get();
+	struct lb_backend *backend;
 	struct ct_ref reply = {};
 
-	ct_peer_key(half, backend, &scratch->key);
-	if (ct_lookup(&scratch->key, &reply) && ct_is_pair(reply.flow, half))
+	if (!scratch)
+		return lb_drop(LB_DROP_FLOW_BUSY);
+	backend = backend_at(scratch->half.flow.backend);
+	if (!backend)
+		return lb_drop(LB_DROP_FLOW_BUSY);
+	ct_peer_key(&scratch->half.flow, backend, &scratch->key);
+	if (ct_lookup(&scratch->key, &reply) && ct_is_pair(reply.flow, &scratch->half.flow))
 		return LB_NEXT;
 	flow_end_key(&scratch->pkt.key, 0);
 	return lb_drop(LB_DROP_FLOW_BUSY);
 }
 
+/* What was claimed here for a half that another CPU has made meanwhile. Not static, for the stack's sake. */
+__noinline int open_give_back(void)
+{
+	struct lb_scratch *scratch = scratch_get();
+	struct lb_backend *backend;
+	struct ct_ref mine = {};
+
+	if (!scratch || !scratch->claimed)
+		return 0;
+	backend = backend_at(scratch->half.flow.backend);
+	if (!backend)
+		return 0;
+	ct_peer_key(&scratch->half.flow, backend, &scratch->key);
+	return ct_lookup(&scratch->key, &mine) && ct_is_pair(mine.flow, &scratch->half.flow) &&
+	       ct_remove(&scratch->key, &mine);
+}
+
 /*
- * Makes a pair: the reply half first, since it claims the port, then the forward half. If that one
- * is there already, or can't be made, what was claimed here is given back.
+ * Makes a pair: the reply half first, whose key but for the port is the scratch's, since it claims the port;
+ * then the forward half. If that one is there already, or can't be made, what was claimed here is given back.
  */
-static __always_inline enum lb_verdict open_pair(struct lb_scratch *scratch,
-						 const struct lb_backend *backend, __u32 hash)
+static __always_inline enum lb_verdict open_pair(struct lb_scratch *scratch, __u32 hash)
 {
 	struct ct_flow *half = &scratch->half.flow;
-	struct ct_ref other = {}, mine = {};
+	struct ct_ref other = {};
 	enum lb_verdict verdict;
 	long i;
 
-	ct_peer_key(half, backend, &scratch->key);
 	ct_turn(half);
 	verdict = snat_claim(scratch, hash);
 	if (verdict != LB_NEXT)
@@ -204,14 +227,12 @@ static __always_inline enum lb_verdict open_pair(struct lb_scratch *scratch,
 	/* Another CPU that is at work on this slot will be done, and may have made this very half. */
 	for (i = 0; i < OPEN_TRIES && !other.flow; i++) {
 		if (open_forward(scratch))
-			return open_settled(scratch, backend);
+			return open_settled();
 		ct_lookup(&scratch->pkt.key, &other);
 	}
 	if (other.flow && ct_peer_ends(other.flow) == ct_peer_ends(half))
 		return LB_NEXT;
-	ct_peer_key(half, backend, &scratch->key);
-	if (scratch->claimed && ct_lookup(&scratch->key, &mine) && ct_is_pair(mine.flow, half))
-		ct_remove(&scratch->key, &mine);
+	open_give_back();
 	return other.flow ? LB_NEXT : lb_drop(LB_DROP_FLOW_BUSY);
 }
 
@@ -219,15 +240,11 @@ static __always_inline enum lb_verdict open_pair(struct lb_scratch *scratch,
 __noinline int flow_open(__u32 hash)
 {
 	struct lb_scratch *scratch = scratch_get();
-	struct lb_backend *backend;
 
 	if (!scratch)
 		return lb_drop(LB_DROP_FLOW_BUSY);
-	backend = backend_at(scratch->half.flow.backend);
-	if (!backend)
-		return lb_drop(LB_DROP_FLOW_BUSY);
 	if (ct_pairs(ct_method(&scratch->half.flow)))
-		return open_pair(scratch, backend, hash);
+		return open_pair(scratch, hash);
 	open_forward(scratch);
 	return LB_NEXT;
 }
@@ -272,6 +289,7 @@ __noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
 		return lb_drop(LB_DROP_NO_SNAT);
 	open_half(pkt, vip, &chosen, backend, &scratch->half);
 	open_came_from(ctx, &scratch->half.cold.came_from);
+	ct_peer_key(&scratch->half.flow, backend, &scratch->key);
 	if (vip->method == LB_METHOD_NAT)
 		snat_space_nat(&scratch->half.flow, &scratch->space);
 	else
