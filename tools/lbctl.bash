@@ -3,13 +3,14 @@
 # Bash completion of lbctl: commands, options, interfaces, and the VIPs and backends there are.
 
 _lbctl_commands="attach detach unload add-vip set-vip del-vip add-backend set-backend del-backend
-	drain deny daemon show flush gc version help"
+	drain deny decap daemon show flush gc version help"
 
 _lbctl_options() {
 	local filters="--vip --backend --client --state --proto"
 	case $1 in
 	attach) echo --mode --flow-table --flows --new-rate ;;
 	detach) echo --all ;;
+	decap) echo --mode --vip ;;
 	add-vip | set-vip) echo --method --scheduler --hash --snat --allow --new-rate --timeout --force ;;
 	add-backend) echo --weight ;;
 	set-backend) echo --weight --state ;;
@@ -65,6 +66,8 @@ _lbctl_operand() {
 	1:set-vip | 1:del-vip | 1:*-backend | 1:drain) _lbctl_ask vips vip ;;
 	2:set-backend | 2:del-backend | 2:drain) _lbctl_ask backends backend "$3" ;;
 	1:deny) echo add del show ;;
+	1:decap) echo attach detach show ;;
+	2:decap) ls /sys/class/net ;;
 	2:deny) [ "$3" = add ] || _lbctl_denied ;;
 	1:show) echo vips backends flows interfaces drops stats ;;
 	2:show) [[ $3 != @(vips|backends|flows) ]] || _lbctl_ask vips vip ;;

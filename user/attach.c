@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "balancer.h"
 #include "ct_slot.h"
 #include "host.h"
@@ -16,13 +17,12 @@
 
 #define FLOWS_DEFAULT 262144
 
-/* Devices whose native XDP is slower than generic between local sockets, or isn't there. */
-static bool generic_is_better(const struct nl_link *link)
+bool attach__generic_is_better(const struct nl_link *link)
 {
 	return !strcmp(link->kind, "veth");
 }
 
-static int refuse_foreign(const struct nl_link *link, struct text_error *error)
+int attach__refuse_foreign(const struct nl_link *link, struct text_error *error)
 {
 	char name[32] = "?";
 
@@ -276,16 +276,16 @@ static const char *choose_mode(const struct nl_link *link, enum attach_mode mode
 		*ret = own_mode;
 		return "as before";
 	}
-	*ret = generic_is_better(link) ? LB_MODE_GENERIC : LB_MODE_NATIVE;
+	*ret = attach__generic_is_better(link) ? LB_MODE_GENERIC : LB_MODE_NATIVE;
 	return *ret == LB_MODE_GENERIC ?
 		       "on veth native mode is slower and needs a cooperating peer" :
 		       "the driver does it";
 }
 
-static int find_link(struct balancer *b, const char *iface, struct nl_link *ret,
-		     struct text_error *error)
+int attach__find_link(struct nl *nl, const char *iface, struct nl_link *ret,
+		      struct text_error *error)
 {
-	int err = nl__link_get(b->nl, iface, ret);
+	int err = nl__link_get(nl, iface, ret);
 
 	if (err == -ENODEV)
 		text_error__set(error, "no such interface; ip link lists them");
@@ -317,10 +317,10 @@ int balancer__attach_check(struct balancer *b, const char *iface, struct text_er
 {
 	enum lb_mode mode;
 	struct nl_link link;
-	int err = find_link(b, iface, &link, error);
+	int err = attach__find_link(b->nl, iface, &link, error);
 
 	if (!err && link.xdp_prog && own_mode(b, &link, &mode))
-		err = refuse_foreign(&link, error);
+		err = attach__refuse_foreign(&link, error);
 	return err;
 }
 
@@ -335,12 +335,12 @@ int balancer__attach(struct balancer *b, const char *iface, const struct attach_
 	char text[256], reason[96];
 	int err, own;
 
-	err = find_link(b, iface, &link, error);
+	err = attach__find_link(b->nl, iface, &link, error);
 	if (err)
 		return err;
 	own = !own_mode(b, &link, &own_mode_was);
 	if (!own && link.xdp_prog)
-		return refuse_foreign(&link, error);
+		return attach__refuse_foreign(&link, error);
 	if (own) {
 		maps__iface_get(&b->maps, link.ifindex, &entry);
 		entry.mode = own_mode_was;

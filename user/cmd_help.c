@@ -19,9 +19,9 @@ static void help_all(void)
 	for (command = commands; *command; command++) {
 		snprintf(usage, sizeof(usage), "%s %s", (*command)->name, (*command)->operands);
 		if (strlen(usage) > 32)
-			printf("  %s\n  %-32s %s\n", usage, "", (*command)->help);
+			printf("  %s\n  %-34s %s\n", usage, "", (*command)->help);
 		else
-			printf("  %-32s %s\n", usage, (*command)->help);
+			printf("  %-34s %s\n", usage, (*command)->help);
 	}
 	puts("\nOptions of every command:");
 	options__help(global_option_defs, GLOBAL_OPTIONS_N, stdout);

@@ -53,7 +53,7 @@ int call__vip(const struct call *call, int operand, struct service *ret);
 int call__backend(const struct call *call, int operand, struct endpoint *ret);
 
 extern const struct command cmd_attach, cmd_detach, cmd_unload, cmd_add_vip, cmd_set_vip, cmd_del_vip,
-	cmd_add_backend, cmd_set_backend, cmd_del_backend, cmd_drain, cmd_deny, cmd_daemon, cmd_show,
+	cmd_add_backend, cmd_set_backend, cmd_del_backend, cmd_drain, cmd_deny, cmd_decap, cmd_daemon, cmd_show,
 	cmd_flush, cmd_gc, cmd_version, cmd_help;
 
 #endif

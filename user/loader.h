@@ -45,6 +45,9 @@ int loader__link_each(const char *dir, int (*each)(const char *iface, const stru
  */
 int loader__attach(const char *dir, const char *iface, uint32_t ifindex, enum lb_mode mode,
 		   bool update);
+/* The same with a program of the caller's. */
+int loader__attach_prog(const char *dir, const char *iface, uint32_t ifindex, int prog,
+			enum lb_mode mode, bool update);
 int loader__detach(const char *dir, const char *iface);
 
 /* The clsact program that sends what the generic program hands over. */

@@ -197,22 +197,29 @@ static int link_make(const char *dir, const char *iface, uint32_t ifindex, int p
 	return err;
 }
 
+int loader__attach_prog(const char *dir, const char *iface, uint32_t ifindex, int prog,
+			enum lb_mode mode, bool update)
+{
+	int link, err;
+
+	if (!update)
+		return link_make(dir, iface, ifindex, prog, mode);
+	link = link_open(dir, iface);
+	err = link < 0 ? link : bpf_link_update(link, prog, NULL);
+	if (link >= 0)
+		close(link);
+	return err;
+}
+
 int loader__attach(const char *dir, const char *iface, uint32_t ifindex, enum lb_mode mode,
 		   bool update)
 {
-	int link, err;
 	int prog = prog_open(dir, mode == LB_MODE_GENERIC ? "lb_xdp_generic" : "lb_xdp_native");
+	int err;
 
 	if (prog < 0)
 		return prog;
-	if (update) {
-		link = link_open(dir, iface);
-		err = link < 0 ? link : bpf_link_update(link, prog, NULL);
-		if (link >= 0)
-			close(link);
-	} else {
-		err = link_make(dir, iface, ifindex, prog, mode);
-	}
+	err = loader__attach_prog(dir, iface, ifindex, prog, mode, update);
 	close(prog);
 	return err;
 }

@@ -12,7 +12,7 @@
 const struct command *const commands[] = {
 	&cmd_attach,	  &cmd_detach,	    &cmd_unload,      &cmd_add_vip,	&cmd_set_vip,
 	&cmd_del_vip,	  &cmd_add_backend, &cmd_set_backend, &cmd_del_backend, &cmd_drain,
-	&cmd_deny,	  &cmd_daemon,	    &cmd_show,	      &cmd_flush,	&cmd_gc,
+	&cmd_deny, &cmd_decap,	  &cmd_daemon,	    &cmd_show,	      &cmd_flush,	&cmd_gc,
 	&cmd_version,	  &cmd_help,	    NULL,
 };
 

@@ -111,7 +111,7 @@ int nl__addr_is_own(struct nl *nl, const struct lb_addr *addr, uint32_t *ret_ifi
 
 /*
  * Addresses of an interface that packets to a neighbour on its link may come from: of a prefix that holds
- * that one, and in use. What each() returns, if not 0, ends that and is returned.
+ * that one (NULL: any), and in use. What each() returns, if not 0, ends that and is returned.
  */
 int nl__addr_toward(struct nl *nl, uint32_t ifindex, const struct lb_addr *neighbour,
 		    int (*each)(const struct lb_addr *addr, void *arg), void *arg);

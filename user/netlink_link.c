@@ -178,7 +178,7 @@ static int addr_toward(const struct nlmsghdr *nlh, void *arg)
 	    !nl_addr(tb[IFA_LOCAL] ? tb[IFA_LOCAL] : tb[IFA_ADDRESS], &addr))
 		return 0;
 	bits = ifa->ifa_prefixlen + (ifa->ifa_family == AF_INET ? 96 : 0);
-	return bits <= 128 && same_prefix(&addr, walk->neighbour, bits) ?
+	return bits <= 128 && (!walk->neighbour || same_prefix(&addr, walk->neighbour, bits)) ?
 		       walk->each(&addr, walk->arg) : 0;
 }
 
@@ -189,7 +189,7 @@ int nl__addr_toward(struct nl *nl, uint32_t ifindex, const struct lb_addr *neigh
 	struct nl_request req;
 	struct ifaddrmsg *ifa = nl_request_init(&req, RTM_GETADDR, NLM_F_DUMP, sizeof(*ifa));
 
-	ifa->ifa_family = nl_addr_family(neighbour);
+	ifa->ifa_family = neighbour ? nl_addr_family(neighbour) : AF_UNSPEC;
 	return nl_ask(nl, &req, addr_toward, &walk);
 }
 

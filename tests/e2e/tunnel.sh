@@ -20,6 +20,8 @@ tunnel_lab() {
 		lab_in "$name" ip addr add "$LAB_VIP" dev lo
 		if [ "${UNWRAPS:-xdp}" = kernel ]; then
 			kernel_unwrap "$name"
+		elif [ "${UNWRAPS:-xdp}" = lbctl ]; then
+			decap "$name" attach eth0 --mode "$MODE"
 		elif [ "$METHOD" != dsr ]; then
 			lab_in "$name" ip link set dev eth0 "$(tunnel_xdp)" obj "$obj" sec xdp
 		fi
@@ -27,6 +29,11 @@ tunnel_lab() {
 	done
 	lab_in client ip link set dev eth0 mtu 1448
 	attach eth0
+}
+
+# decap NAME ARGUMENT...: lbctl decap on a backend, with pins of its own.
+decap() {
+	lab_in "$1" "$LBCTL" --pin-dir "$LAB_PINS/$1" decap "${@:2}"
 }
 
 tunnel_xdp() {
