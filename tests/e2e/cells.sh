@@ -111,7 +111,7 @@ test_cell_icmp() {
 		closed "$LAB_VIP" 2>"$LAB_DIR/refused" || fail "the client is not told"
 	grep -q 'Connection refused' "$LAB_DIR/refused"
 	cell_echo
-	lab_until 10 cell_gone_clients ||
+	lab_until 30 cell_gone_clients ||
 		fail "the backends are not told: $(cell_unreachables b1) and $(cell_unreachables b2)"
 	check "$(json show drops)" 'map(.packets) | add == 0'
 }
