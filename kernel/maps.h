@@ -249,7 +249,6 @@ struct lb_scratch {
 	__u32 pick_which;
 	__u32 picked; /* assoc_create(): there is a slot to take */
 	__u32 claimed; /* snat_claim(): the reply half was made here, not found */
-	__u32 ports_short; /* 1: the last search for a port found none that is free */
 	struct ct_flow gone;	/* ct_part(): a half that went, and why */
 	struct ct_key part;
 	__u32 gone_why; /* enum ct_gone */

@@ -272,7 +272,7 @@ __noinline int csum_complete(struct xdp_md *ctx, int inner)
 	field = csum_field(ctx, pkt);
 	if (!field)
 		return lb_drop(LB_DROP_OUTPUT);
-	*field = check ? check : 0xffff;
+	*field = check || pkt->ip_proto != IPPROTO_UDP ? check : 0xffff;
 	return LB_NEXT;
 }
 

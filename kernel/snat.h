@@ -10,12 +10,8 @@
 #include "count.h"
 #include "flow.h"
 
-/*
- * Ports tried before one is taken from a flow that is closed or half-open; and when the search before found
- * none that is free, as in a flood of SYNs, where most of its cost would be the search.
- */
+/* Ports tried before one is taken from a flow that is closed or half-open. */
 #define SNAT_TRIES 32
-#define SNAT_FEW   4
 
 static __always_inline __u32 snat_ports_n(const struct lb_port_range *range)
 {
@@ -199,22 +195,19 @@ __noinline int snat_search(__u32 hash, __u32 now)
 	for (i = 0; i < SNAT_TRIES; i++) {
 		snat_set(scratch, n);
 		claim = snat_try(now);
-		if (claim == SNAT_CLAIMED || claim == SNAT_EXPIRED) {
-			scratch->ports_short &= i >= SNAT_FEW;
+		if (claim == SNAT_CLAIMED || claim == SNAT_EXPIRED)
 			return claim;
-		}
 		if (claim > best) {
 			best = claim;
 			best_n = n;
 		}
 		totals->ports_failed++;
-		if (total == 1 || (scratch->ports_short && i + 1 >= SNAT_FEW && best > SNAT_TAKEN))
+		if (total == 1)
 			break;
 		n += step;
 		if (n >= total)
 			n -= total;
 	}
-	scratch->ports_short = total > 1;
 	snat_set(scratch, best_n);
 	return best;
 }

@@ -164,38 +164,6 @@ static void removed_backends_is_taken(struct run *run)
 	RUN_CHECK(run, alive(run) == 2);
 }
 
-/* Tries that a new flow makes in vain. */
-static uint64_t tries(struct run *run, uint16_t client_port)
-{
-	struct counters before = run__counters(run);
-
-	talk(run, client_port);
-	run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
-	return run__counters(run).totals.ports_failed - before.totals.ports_failed;
-}
-
-/* A flood has taken every port: the first search is long, the next ones short, until one is free again. */
-static void short_searches(struct run *run)
-{
-	struct ct_key key;
-	int round, i;
-
-	RUN_CHECK(run, !fixture__set_ports(run->fx, 50000, 50019, 0, 0));
-	for (round = 0; round < 2; round++) {
-		for (i = 0; i < 20; i++)
-			RUN_CHECK(run, tries(run, 40000 + 100 * round + i) < 20);
-		RUN_CHECK(run, tries(run, 41000) == 32);
-		RUN_CHECK(run, tries(run, 41001) == 4);
-		RUN_CHECK(run, tries(run, 41002) == 4);
-		half__clear(run->fx);
-		RUN_CHECK(run, !tries(run, 42000));
-		key = run__client_key(run);
-		RUN_CHECK(run, !half__evict(run->fx, &key));
-		key = run__reply_key(run);
-		RUN_CHECK(run, !half__evict(run->fx, &key));
-	}
-}
-
 static void no_ports_at_all(struct run *run)
 {
 	fixture__set_ports(run->fx, 0, 0, 0, 0);
@@ -304,7 +272,6 @@ static const struct scenario scenarios[] = {
 	{ "run out, UDP", SVC_SOLO_UDP, .body = run_out },
 	{ "every port is found", SVC_SOLO, .body = every_port_is_found, .once = true },
 	{ "every port is found, UDP", SVC_SOLO_UDP, .body = every_port_is_found, .once = true },
-	{ "short searches", SVC_SOLO, .body = short_searches, .once = true },
 	{ "a closed flow's is used again", SVC_SOLO, .body = closed_is_reused },
 	{ "a half-open flow's is taken", SVC_SOLO, .body = half_open_is_taken },
 	{ "closed goes before half-open", SVC_SOLO, .body = closed_goes_before_half_open },

@@ -102,7 +102,7 @@ flood_least() {
 	case $TABLE/$METHOD in
 	lru/*) full 100000 50000 ;;
 	*/dsr) full 1000000 100000 ;;
-	*) full 500000 100000 ;;
+	*) full 150000 50000 ;;
 	esac
 }
 
