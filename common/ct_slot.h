@@ -113,16 +113,40 @@ struct ct_place {
 	__u32 way;
 };
 
+/* 48 bits of each: the volume's upper 16 are the packets'. */
+#define CT_VOLUME_BITS 48
+
 static inline __u64 ct_packets(const struct ct_flow *flow)
 {
-	return (__u64)flow->packets_high << 32 | flow->packets;
+	return flow->volume >> CT_VOLUME_BITS << 32 | flow->packets;
+}
+
+static inline __u64 ct_bytes(const struct ct_flow *flow)
+{
+	return flow->volume & ((1ULL << CT_VOLUME_BITS) - 1);
 }
 
 static inline void ct_count(struct ct_flow *flow, __u32 bytes)
 {
 	if (!++flow->packets)
-		flow->packets_high++;
-	flow->bytes += bytes;
+		flow->volume += 1ULL << CT_VOLUME_BITS;
+	flow->volume += bytes;
+}
+
+/*
+ * TCP's sequence numbers in blocks of 64 KiB: is this one near the last that this half's sender has used? A
+ * step is at most what one packet carries (BIG TCP), and who guesses has one chance in 7,000.
+ */
+#define CT_SEQ_NEAR 4
+
+static inline __u16 ct_seq_block(__u32 seq)
+{
+	return seq >> 16;
+}
+
+static inline int ct_seq_fits(const struct ct_flow *flow, __u32 seq)
+{
+	return (__u16)(ct_seq_block(seq) - flow->seq_block + CT_SEQ_NEAR) <= 2 * CT_SEQ_NEAR;
 }
 
 /*

@@ -8,7 +8,7 @@
 
 #include <linux/types.h>
 
-#define LB_LAYOUT_VERSION 6
+#define LB_LAYOUT_VERSION 7
 
 #define LB_MAX_VIPS	4096
 #define LB_MAX_BACKENDS 16384 /* all VIPs together */
@@ -190,7 +190,7 @@ struct lb_kept {
 	__u32 fib_generation; /* 0: nothing is kept */
 	__u32 owner;	      /* generation of the backend */
 	__u32 mtu;	      /* longest l3 length that it holds for */
-	__u32 outer_sum;      /* of the outer IPv4 header of a tunnel, without length and TOS */
+	__u32 outer_sum;      /* of a tunnel's outer IPv4 header, without length, TOS and source */
 	__u32 method;	      /* enum lb_method: each has its source address */
 };
 
@@ -274,7 +274,10 @@ struct ct_flow {
 	struct lb_addr client;
 	union { /* of the other half's key; nat's replies: turned around */
 		struct {
-			__be16 peer_local_port;
+			union {
+				__be16 peer_local_port;
+				__u16 outer; /* of a tunnel: local id of its outer source */
+			};
 			__be16 peer_remote_port;
 		};
 		__be32 peer_ports; /* as they go into the packet */
@@ -286,9 +289,9 @@ struct ct_flow {
 	__u8 kind;	  /* ct_kind(): direction, method */
 	__u8 partial;	  /* its first packet had a partial checksum, see rewrite.h */
 	__u32 packets;	  /* see ct_packets() */
-	__u16 packets_high;
+	__u16 seq_block;  /* where the sender's sequence numbers are, see ct_seq_fits() */
 	__u16 way;	  /* to the client, if one is kept: ct_way_make() */
-	__u64 bytes;
+	__u64 volume;	  /* see ct_bytes() */
 };
 
 /* What only rare packets of a half need. */

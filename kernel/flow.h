@@ -99,9 +99,8 @@ static __always_inline int flow_rebuild(struct lb_scratch *scratch, const struct
 	ct_turn(&scratch->half.flow);
 	scratch->half.flow.last_seen = scratch->pkt.now;
 	scratch->half.flow.packets = 0;
-	scratch->half.flow.packets_high = 0;
 	scratch->half.flow.way = 0;
-	scratch->half.flow.bytes = 0;
+	scratch->half.flow.volume = 0;
 	if (ct_create(scratch, scratch->pkt.now))
 		return -EEXIST;
 	if (!(ref->ctl & CT_HALF_OPEN) && ct_lookup(&scratch->key, &peer))
@@ -209,7 +208,7 @@ static __always_inline enum lb_verdict flow_target(struct lb_pkt *pkt, const str
 	pkt->to.dst = ct_dir(flow) == CT_DIR_IN ? backend->addr : flow->client;
 	pkt->to.ports = flow->peer_ports;
 	if (!local)
-		local = backend->snat; /* outer source of a tunnel */
+		local = flow->outer;
 	addr = bpf_map_lookup_elem(&lb_local_addrs, &local);
 	if (!addr)
 		return lb_drop(LB_DROP_FLOW_BUSY);
@@ -381,6 +380,28 @@ __noinline int flow_step(__u32 event)
 }
 
 /*
+ * Follows the sequence numbers of TCP in steps that one packet may make. A sender may begin anywhere, and so
+ * may a half that has seen none.
+ */
+static __always_inline void flow_follow_seq(const struct lb_pkt *pkt, struct ct_flow *flow, int begins)
+{
+	if (likely(ct_seq_block(pkt->tcp_seq) == flow->seq_block))
+		return;
+	if (ct_seq_fits(flow, pkt->tcp_seq) || begins || !ct_packets(flow))
+		flow->seq_block = ct_seq_block(pkt->tcp_seq);
+}
+
+/*
+ * A RST whose number is nowhere near those of its sender is a blind guess, which the other end doesn't heed
+ * either (RFC 5961, 3.2): it goes on its way, and changes nothing here.
+ */
+static __always_inline int flow_is_blind(const struct lb_pkt *pkt, const struct ct_flow *flow, int begins)
+{
+	return pkt->ip_proto == IPPROTO_TCP && pkt->tcp_flags & LB_TCP_RST && !begins &&
+	       ct_packets(flow) && !ct_seq_fits(flow, pkt->tcp_seq);
+}
+
+/*
  * Accounts a packet that leaves to its flow and lets the flow's state follow it. That comes last,
  * since it may void the reference.
  */
@@ -388,10 +409,16 @@ static __always_inline void flow_track(struct lb_pkt *pkt, struct ct_ref *ref)
 {
 	enum ct_event event = flow_event(pkt);
 	__u32 open = ct_phases(CT_PHASE_OPEN, CT_PHASE_OPEN);
+	int begins = 0;
 
-	if (unlikely(event > CT_EVENT_OPEN || (ref->ctl & CT_PHASES_MASK) != open) &&
-	    !pkt->is_new && flow_step(event) && CT_IS_LRU && !ct_lookup(&pkt->key, ref)) /* it may have moved */
-		return;
+	if (unlikely(event > CT_EVENT_OPEN || (ref->ctl & CT_PHASES_MASK) != open)) {
+		begins = ct_phase(ref->ctl, pkt->dir) < CT_PHASE_OPEN;
+		if (flow_is_blind(pkt, ref->flow, begins))
+			return;
+		if (!pkt->is_new && flow_step(event) && CT_IS_LRU && !ct_lookup(&pkt->key, ref))
+			return; /* it may have moved */
+	}
+	flow_follow_seq(pkt, ref->flow, begins);
 	ref->flow->last_seen = pkt->now;
 	ct_count(ref->flow, pkt->l3_len);
 }

@@ -62,11 +62,11 @@ static __always_inline enum lb_verdict nexthop_fallback(struct lb_pkt *pkt, __u3
 	return LB_NEXT;
 }
 
-/* Beginnings of outer headers are the same for all packets to a backend (RFC 2003, 3.1). */
+/* Outer headers to a backend are the same but for their source (RFC 2003, 3.1). */
 static __always_inline __u32 nexthop_outer_sum(const struct lb_pkt *pkt)
 {
-	return csum_fold(csum_addr(&pkt->to.src, 1) + csum_addr(&pkt->to.dst, 1) + bpf_htons(0x4500) +
-			 bpf_htons(LB_IP_DF) + bpf_htons(LB_OUTER_TTL << 8 | pkt_outer_proto(pkt)));
+	return csum_fold(csum_addr(&pkt->to.dst, 1) + bpf_htons(0x4500) + bpf_htons(LB_IP_DF) +
+			 bpf_htons(LB_OUTER_TTL << 8 | pkt_outer_proto(pkt)));
 }
 
 /* Asked for: where the packet goes as it will be. */

@@ -99,7 +99,8 @@ static __always_inline enum lb_verdict open_allowed(const struct lb_pkt *pkt, __
 	return lb_drop(LB_DROP_TCP_FLAGS);
 }
 
-static __always_inline int open_has_source(const struct lb_vip *vip, const struct lb_backend *backend)
+static __always_inline int open_has_source(const struct lb_vip *vip, const struct lb_backend *backend,
+					   const struct ct_flow *half)
 {
 	switch (vip->method) {
 	case LB_METHOD_DSR:
@@ -109,7 +110,7 @@ static __always_inline int open_has_source(const struct lb_vip *vip, const struc
 	case LB_METHOD_FULLNAT:
 		return vip->snat_n || backend->snat;
 	default:
-		return backend->snat;
+		return half->outer;
 	}
 }
 
@@ -123,6 +124,29 @@ static __always_inline void open_came_from(struct xdp_md *ctx, struct lb_nexthop
 	came_from->ifindex = LB_INGRESS(ctx);
 	__builtin_memcpy(came_from->dmac, eth->h_source, ETH_ALEN);
 	__builtin_memcpy(came_from->smac, eth->h_dest, ETH_ALEN);
+}
+
+/*
+ * Of a tunnel: the outer source, which is the flow's, so that who spreads packets by addresses alone spreads
+ * flows. One of the VIP's that is of the backend's family, or what the route says.
+ */
+static __always_inline __u16 open_outer(const struct lb_pkt *pkt, const struct lb_vip *vip,
+					const struct lb_backend *backend)
+{
+	__u32 n = vip->snat_n, start, local;
+	struct lb_addr *addr;
+	__u32 i;
+
+	start = ((pkt->hash >> 32) * n) >> 32;
+	for (i = 0; i < LB_SNAT_MAX && i < n; i++, start++) {
+		if (start >= n)
+			start = 0;
+		local = vip->snat[start & (LB_SNAT_MAX - 1)];
+		addr = bpf_map_lookup_elem(&lb_local_addrs, &local);
+		if (addr && addr_is_v4(addr) == addr_is_v4(&backend->addr))
+			return local;
+	}
+	return backend->snat;
 }
 
 /* The half that the client's packets find, without the other's local side. */
@@ -147,6 +171,8 @@ static __always_inline void open_half(const struct lb_pkt *pkt, const struct lb_
 		half->flow.peer_local = backend->own;
 		half->flow.peer_local_port = pkt->key.remote_port;
 	}
+	if (!ct_pairs(vip->method))
+		half->flow.outer = open_outer(pkt, vip, backend);
 	half->cold.created = pkt->now;
 }
 
@@ -285,9 +311,9 @@ __noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
 	backend = backend_select(vip, &pkt->tuple.src, hash, &chosen);
 	if (!backend)
 		return lb_drop(LB_DROP_NO_BACKEND);
-	if (!open_has_source(vip, backend))
-		return lb_drop(LB_DROP_NO_SNAT);
 	open_half(pkt, vip, &chosen, backend, &scratch->half);
+	if (!open_has_source(vip, backend, &scratch->half.flow))
+		return lb_drop(LB_DROP_NO_SNAT);
 	open_came_from(ctx, &scratch->half.cold.came_from);
 	ct_peer_key(&scratch->half.flow, backend, &scratch->key);
 	if (vip->method == LB_METHOD_NAT)

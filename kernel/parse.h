@@ -180,6 +180,7 @@ static __always_inline enum lb_verdict parse_udp(const struct xdp_md *ctx, struc
 	if ((void *)(udp + 1) > pkt_end(ctx))
 		return lb_drop(LB_DROP_MALFORMED);
 	pkt->tuple.ports = *(__be32 *)udp;
+	pkt->tcp_seq = 0; /* else that of the packet before is followed */
 	len = bpf_ntohs(udp->len);
 	/* A first fragment holds less than the datagram's length says. */
 	if (len < sizeof(*udp) || (len > l4_len && !pkt->frag))

@@ -330,9 +330,8 @@ static __always_inline void assoc_fill(struct ct_flow *home, __u32 home_slot, co
 	flow->kind = half->flow.kind;
 	flow->partial = half->flow.partial;
 	flow->packets = 0;
-	flow->packets_high = 0;
 	flow->way = 0;
-	flow->bytes = 0;
+	flow->volume = 0;
 	if (cold)
 		*cold = half->cold;
 	bits |= ((ref->slot - home_slot) & (CT_WAYS - 1)) << CT_DISTANCE_SHIFT;

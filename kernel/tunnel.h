@@ -37,7 +37,8 @@ static __always_inline void tunnel_outer6(struct ipv6hdr *ip, const struct lb_pk
 {
 	__be32 *words = (void *)ip;
 
-	words[0] = bpf_htonl(6u << 28 | (__u32)pkt->tos << 20);
+	/* The flow's label, for who spreads packets by it: RFC 6438, 3. */
+	words[0] = bpf_htonl(6u << 28 | (__u32)pkt->tos << 20 | (__u32)(pkt->hash >> 44));
 	words[1] = bpf_htonl(len << 16 | (__u32)pkt_outer_proto(pkt) << 8 | LB_OUTER_TTL);
 	__builtin_memcpy(&ip->saddr, &pkt->to.src, sizeof(pkt->to.src));
 	__builtin_memcpy(&ip->daddr, &pkt->to.dst, sizeof(pkt->to.dst));
@@ -51,7 +52,8 @@ static __always_inline void tunnel_outer4(struct iphdr *ip, const struct lb_pkt 
 	words[0] = bpf_htonl(0x45000000 | (__u32)pkt->tos << 16 | (len + sizeof(*ip)));
 	words[1] = bpf_htonl(LB_IP_DF); /* and the identification 0: nobody needs it, RFC 6864 */
 	words[2] = bpf_htonl(LB_OUTER_TTL << 24 | (__u32)pkt_outer_proto(pkt) << 16) |
-		   bpf_htonl((__u16)~bpf_ntohs(csum_fold((__u64)pkt->outer_sum + tot_len +
+		   bpf_htonl((__u16)~bpf_ntohs(csum_fold((__u64)pkt->outer_sum +
+							 pkt->to.src.w[3] + tot_len +
 							 bpf_htons(pkt->tos))));
 	ip->saddr = pkt->to.src.w[3];
 	ip->daddr = pkt->to.dst.w[3];

@@ -308,9 +308,10 @@ static int sync_flow(const struct flow *flow, void *arg)
 {
 	struct sync *sync = arg;
 
-	if (!flow->expired && flow->peer.local && flow->peer.local < LB_MAX_LOCALS)
-		sync->locals[flow->peer.local] |= flow->method == LB_METHOD_NAT ? LB_LOCAL_NAT :
-										  LB_LOCAL_SNAT;
+	uint16_t local = ct_pairs(flow->method) ? flow->peer.local : flow->outer;
+
+	if (!flow->expired && local && local < LB_MAX_LOCALS)
+		sync->locals[local] |= flow->method == LB_METHOD_NAT ? LB_LOCAL_NAT : LB_LOCAL_SNAT;
 	return 0;
 }
 

@@ -98,16 +98,24 @@ static void vip_notes(struct balancer *b, const struct service *service)
 	b->note(text);
 }
 
-/* Replies to it have to come here, and not all of them may be some VIP's. */
-static int snat_check(struct balancer *b, const struct service *service, const struct lb_addr *addr,
-		      bool force, struct text_error *error)
+static bool is_tunnel(uint8_t method)
+{
+	return method == LB_METHOD_IPIP || method == LB_METHOD_GUE;
+}
+
+/*
+ * Replies to it have to come here, and not all of them may be some VIP's. A tunnel's is of the backend's
+ * family, which may be either.
+ */
+static int snat_check(struct balancer *b, const struct service *service, uint8_t method,
+		      const struct lb_addr *addr, bool force, struct text_error *error)
 {
 	char text[192], name[64];
 	struct lb_service_key key = { .addr = *addr, .ip_proto = IPPROTO_TCP };
 	struct lb_vip vip;
 
 	text__format_addr(addr, name, sizeof(name));
-	if (lb_addr__is_v4(addr) != lb_addr__is_v4(&service->addr)) {
+	if (!is_tunnel(method) && lb_addr__is_v4(addr) != lb_addr__is_v4(&service->addr)) {
 		text_error__set(error, "SNAT address %s is not of the VIP's family, %s", name,
 				lb_addr__is_v4(&service->addr) ? "IPv4" : "IPv6");
 		return -EAFNOSUPPORT;
@@ -135,7 +143,7 @@ static int vip_snat(struct balancer *b, const struct service *service,
 	if (!options->has_snat)
 		return 0;
 	for (i = 0; i < options->snat_n; i++) {
-		err = snat_check(b, service, &options->snat[i], options->force, error);
+		err = snat_check(b, service, vip->method, &options->snat[i], options->force, error);
 		if (err)
 			return err;
 		err = maps__local_get(&b->maps, &options->snat[i], LB_LOCAL_SNAT, 0,
@@ -146,6 +154,26 @@ static int vip_snat(struct balancer *b, const struct service *service,
 		}
 	}
 	vip->snat_n = options->snat_n;
+	return 0;
+}
+
+/* Those that it had, under another method. */
+static int snat_fits(struct balancer *b, const struct service *service, const struct lb_vip *vip,
+		     struct text_error *error)
+{
+	const struct lb_addr *addr;
+	char name[64];
+	int i;
+
+	for (i = 0; i < vip->snat_n && !is_tunnel(vip->method); i++) {
+		addr = &b->maps.local_addrs[vip->snat[i]];
+		if (lb_addr__is_v4(addr) == lb_addr__is_v4(&service->addr))
+			continue;
+		text__format_addr(addr, name, sizeof(name));
+		text_error__set(error, "its SNAT address %s is not of its own family; name others: "
+				       "--snat ADDRESS", name);
+		return -EAFNOSUPPORT;
+	}
 	return 0;
 }
 
@@ -179,6 +207,8 @@ static int vip_apply(struct balancer *b, const struct service *service,
 	if (options->has_new_rate)
 		vip->new_rate = options->new_rate;
 	err = vip_snat(b, service, options, vip, error);
+	if (!err)
+		err = snat_fits(b, service, vip, error);
 	if (!err && options->has_allow)
 		err = balancer__allow_make(b, options->allow, options->allow_n, &vip->allow, error);
 	return err;

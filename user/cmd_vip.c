@@ -78,8 +78,8 @@ static const struct option_def vip_defs[] = {
 	{ .name = "snat",
 	  .arg = "ADDRESS[,ADDRESS...]",
 	  .parse = parse_snat,
-	  .help = "source addresses toward backends, of the VIP's family (default: the one that "
-		  "the route to each gives, or another if that is a VIP); up to 8" },
+	  .help = "source addresses toward backends (fullnat, and of ipip's and gue's outer headers); "
+		  "default: what the route to each gives, or another if that is a VIP; up to 8" },
 	{ .name = "allow",
 	  .arg = "PREFIX[,PREFIX...]|any",
 	  .parse = parse_allow,

@@ -153,6 +153,7 @@ struct flow {
 	struct lb_addr to; /* the backend's address and port */
 	__be16 to_port;
 	uint16_t vip;
+	uint16_t outer; /* local id of a tunnel's outer source */
 	uint8_t method;
 	uint32_t created; /* low 32 bits of jiffies */
 	uint32_t idle;	  /* jiffies, of the pair */

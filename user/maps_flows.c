@@ -86,11 +86,12 @@ static void flow_fill(struct walk *walk, const struct maps_half *half, struct fl
 	ret->to_port = ret->peer.turned ? ret->peer.local_port : ret->peer.remote_port;
 	ret->vip = backend->vip;
 	ret->method = ct_method(&half->flow);
+	ret->outer = ct_pairs(ret->method) ? 0 : half->flow.outer;
 	ret->created = half->cold.created;
 	ret->idle = half_idle(walk, &half->flow);
 	ret->timeout = ct_timeout_unpack(half->flow.timeout);
 	*(in ? &ret->in : &ret->out) =
-		(struct lb_count){ ct_packets(&half->flow), half->flow.bytes };
+		(struct lb_count){ ct_packets(&half->flow), ct_bytes(&half->flow) };
 	ret->half_open = half->flow.ctl & CT_HALF_OPEN;
 	ret->state = ct_state_of(half->key.ip_proto, ct_phase(half->flow.ctl, CT_DIR_IN),
 				 ct_phase(half->flow.ctl, CT_DIR_OUT));
@@ -104,7 +105,7 @@ static void flow_add_peer(struct walk *walk, const struct maps_half *half, struc
 	if (!flow->peer.local || maps__table_find(walk->table, &flow->peer, &peer) ||
 	    !ct_is_pair(&peer, &half->flow))
 		return;
-	flow->out = (struct lb_count){ .packets = ct_packets(&peer), .bytes = peer.bytes };
+	flow->out = (struct lb_count){ .packets = ct_packets(&peer), .bytes = ct_bytes(&peer) };
 	idle = half_idle(walk, &peer);
 	if (idle < flow->idle)
 		flow->idle = idle;

@@ -114,7 +114,7 @@ static void compare_halves(struct run *run, struct fixture *other, const struct 
 	if (place == FLOW_NONE)
 		return;
 	if (((a.flow.ctl ^ b.flow.ctl) & (CT_PHASES_MASK | CT_HALF_OPEN)) ||
-	    a.flow.timeout != b.flow.timeout || a.flow.bytes != b.flow.bytes ||
+	    a.flow.timeout != b.flow.timeout || ct_bytes(&a.flow) != ct_bytes(&b.flow) ||
 	    ct_packets(&a.flow) != ct_packets(&b.flow) ||
 	    ct_peer_ends(&a.flow) != ct_peer_ends(&b.flow))
 		run__fail(run, "a half is another in each table");

@@ -48,6 +48,7 @@ enum service_id {
 	SVC_IPIP_FAR,
 	SVC_IPIP_SOLO,
 	SVC_IPIP_NO_SNAT,
+	SVC_IPIP_SNATS,
 	SVC_DSR_ROUTED, /* method dsr, and a router on the way to the backend */
 	SVC_SOURCE, /* a client's flows go to one backend */
 	SERVICES,
@@ -178,6 +179,7 @@ uint64_t fixture__vip_drops(struct fixture *fx, enum service_id id);
 
 /* The method of a service's new flows, and whether its backends have IPv6 addresses. */
 enum lb_method fixture__method(enum service_id id);
+bool fixture__is_tunnel(enum service_id id);
 bool fixture__backends_v6(enum service_id id);
 
 uint32_t fixture__backend_index(enum service_id id, int n);

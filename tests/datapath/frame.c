@@ -280,6 +280,7 @@ static size_t build_outer(const struct frame *frame, uint8_t *ip, size_t inner_l
 	outer.id = 0;
 	if (frame->outer_v6) {
 		outer.version = 6;
+		outer.id = frame->outer_label;
 		build_ip6(&outer, ip, IP6_LEN + gue_len + inner_len);
 		return IP6_LEN + gue_len;
 	}

@@ -57,7 +57,7 @@ struct frame {
 	uint8_t ttl;
 	uint8_t tos;
 	uint8_t flags; /* TCP's */
-	uint16_t id; /* of IPv6, the flow label */
+	uint32_t id; /* of IPv6, the flow label */
 	uint16_t frag; /* flags and offset */
 	uint16_t window;
 	uint32_t seq;
@@ -76,6 +76,7 @@ struct frame {
 	int word;	  /* first two bytes of the payload; -1: as the seed says */
 	uint16_t padding; /* behind the IP packet */
 	enum frame_csum csum;
+	uint32_t outer_label;
 	uint32_t outer_src; /* 0: no outer header (RFC 2003, RFC 2473) */
 	uint32_t outer_dst;
 	bool outer_v6;

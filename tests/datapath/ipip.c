@@ -276,6 +276,27 @@ static void no_snat(struct run *run)
 	run__expect_state(run, NO_FLOW);
 }
 
+/* Flows are spread over the outer sources and labels, and each keeps its own. */
+static void outer_sources(struct run *run)
+{
+	uint32_t labels = 0, last = 0;
+	int a = 0, b = 0, n;
+
+	for (n = 0; n < 32 && !run->failed; n++) {
+		run__talk(run, SVC_IPIP_SNATS, LAB_CLIENT, 41000 + n);
+		run__say(run, CLIENT, SYN, 100, 0, FORWARDED, 0);
+		run__say(run, CLIENT, ACK, 101, 501, FORWARDED, 0);
+		a += run->snat == LAB_SNAT_A;
+		b += run->snat == LAB_SNAT_B;
+		labels += run->outer_label != last;
+		last = run->outer_label;
+	}
+	if (fixture_one_way == DIRECT)
+		return;
+	RUN_CHECK(run, a + b == n && a > n / 8 && b > n / 8);
+	RUN_CHECK(run, labels >= (fixture__backends_v6(SVC_IPIP_SNATS) ? 31 : 0));
+}
+
 static void no_backend(struct run *run)
 {
 	RUN_CHECK(run, !fixture__set_weights(run->fx, run->svc, 0, 0));
@@ -355,7 +376,7 @@ static void counted(struct run *run)
 	bytes = 3 * (frame__ip_len(&frame) + TCP_LEN) + 100;
 	RUN_CHECK(run, after.bytes - before[n].bytes == bytes);
 	half = run__half(run, CLIENT);
-	RUN_CHECK(run, ct_packets(&half.flow) == 3 && half.flow.bytes == bytes);
+	RUN_CHECK(run, ct_packets(&half.flow) == 3 && ct_bytes(&half.flow) == bytes);
 }
 
 /* What a backend of this method sends here is the host's, with or without a flow. */
@@ -426,6 +447,7 @@ static const struct scenario scenarios[] = {
 	{ "lengths, UDP", SVC_IPIP_UDP, .body = lengths },
 	{ "damaged", SVC_IPIP, .body = damaged, .once = true },
 	{ "no source address", SVC_IPIP_NO_SNAT, .body = no_snat },
+	{ "sources and labels of flows", SVC_IPIP_SNATS, .body = outer_sources },
 	{ "no backend", SVC_IPIP, .body = no_backend },
 	{ "drained", SVC_IPIP, .body = drained },
 	{ "removed", SVC_IPIP, .body = removed },

@@ -157,6 +157,9 @@ static void learn(struct run *run, const struct frame *sent, const uint8_t *byte
 			  run->backend_port);
 	run->backend_n = n;
 	run->outer_port = 0;
+	run->outer_label = 0;
+	if (fixture__is_tunnel(run->svc) && fixture__backends_v6(run->svc))
+		run->outer_label = (ip[1] & 15) << 16 | ip[2] << 8 | ip[3];
 	if (fixture__method(run->svc) == LB_METHOD_GUE) {
 		ip += fixture__backends_v6(run->svc) ? IP6_LEN : IP_LEN;
 		run->outer_port = ip[0] << 8 | ip[1];
@@ -193,8 +196,8 @@ enum lab_iface run__translate(struct run *run, const struct frame *frame, struct
 	enum lab_iface egress;
 
 	*ret = *frame;
-	if (fixture__method(run->svc) == LB_METHOD_IPIP ||
-	    fixture__method(run->svc) == LB_METHOD_GUE) {
+	if (fixture__is_tunnel(run->svc)) {
+		ret->outer_label = run->outer_label;
 		ret->outer_sport = run->outer_port;
 		ret->outer_src = run->snat;
 		ret->outer_dst = run->backend;

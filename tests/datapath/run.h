@@ -47,6 +47,7 @@ struct run {
 	uint32_t snat;
 	uint16_t snat_port;
 	uint16_t outer_port; /* of method gue: the flow's */
+	uint32_t outer_label; /* of an outer IPv6 header: the flow's */
 	uint32_t out_id;     /* identification of the last fragment, as it left by fullnat */
 
 	struct outcome out; /* of the last packet */

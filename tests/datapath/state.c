@@ -63,6 +63,8 @@ const struct service services[SERVICES] = {
 	[SVC_IPIP_SOLO] = IPIP_TCP(95, .backends = { { LAB_BACKEND_A, 95, 1 } }),
 	[SVC_IPIP_NO_SNAT] =
 		IPIP_TCP(96, .no_snat = true, .backends = { { LAB_BACKEND_A, 96, 1 } }),
+	[SVC_IPIP_SNATS] = IPIP_TCP(99, .snat = { LAB_SNAT_A, LAB_SNAT_B },
+				    .backends = { { LAB_BACKEND_A, 99, 1 } }),
 	[SVC_DSR_ROUTED] =
 		HOST_TCP(97, .method = LB_METHOD_DSR, .backends = { { LAB_REMOTE, 97, 1 } }),
 	[SVC_SOURCE] = HOST_TCP(98, .hash = LB_HASH_SOURCE,
@@ -112,6 +114,11 @@ enum lb_method fixture__method(enum service_id id)
 		return fixture_nat ? LB_METHOD_NAT : LB_METHOD_FULLNAT;
 	return services[id].method == LB_METHOD_IPIP ? methods[fixture_one_way] :
 						       services[id].method;
+}
+
+bool fixture__is_tunnel(enum service_id id)
+{
+	return fixture__method(id) == LB_METHOD_IPIP || fixture__method(id) == LB_METHOD_GUE;
 }
 
 bool fixture__backends_v6(enum service_id id)
@@ -337,8 +344,11 @@ static int write_service(struct fixture *fx, enum service_id id)
 	struct lb_vip vip = { .id = id, .method = fixture__method(id), .hash = service->hash };
 	int n, err;
 
-	for (n = 0; n < 2 && service->snat[n]; n++)
+	for (n = 0; n < 2 && service->snat[n]; n++) {
 		vip.snat[vip.snat_n++] = fixture__local_id(service->snat[n]);
+		if (service->method != LB_METHOD_FULLNAT) /* of both families: the backend's counts */
+			vip.snat[vip.snat_n++] = local_id_of(service->snat[n], !frame_v6);
+	}
 	for (n = 0; n < SERVICE_BACKENDS; n++) {
 		if (!service->backends[n].ip)
 			continue;

@@ -128,6 +128,45 @@ static const struct step forged_reset[] = {
 	{},
 };
 
+/* Numbers that are nowhere near those in use: who sends them sees nothing of the connection. */
+static const struct step blind_reset[] = {
+	HANDSHAKE,
+	{ CLIENT, RST, .seq = 0x60000, .state = IN_FLOWS(CT_ESTABLISHED) },
+	{ CLIENT, RST | ACK, .seq = 0xfffa0000, .ack = 501, .state = IN_FLOWS(CT_ESTABLISHED) },
+	{ BACKEND, RST, .seq = 0x80000000, .state = IN_FLOWS(CT_ESTABLISHED) },
+	/* Nor can a packet of such a number prepare the way. */
+	{ CLIENT, ACK, .seq = 0x70000000, .ack = 501, .state = IN_FLOWS(CT_ESTABLISHED) },
+	{ CLIENT, RST, .seq = 0x70000000, .state = IN_FLOWS(CT_ESTABLISHED) },
+	{ CLIENT, FIN | ACK, .seq = 101, .ack = 501, .state = IN_FLOWS(CT_FIN) },
+	{ CLIENT, RST, .seq = 0x60000, .state = IN_FLOWS(CT_FIN) },
+	{ BACKEND, RST, .seq = 501, .state = IN_HALF_OPEN(CT_CLOSED) },
+	{},
+};
+
+/* Far from where it began, in steps that packets make; and a bit before the last packet. */
+static const struct step reset_after_transfer[] = {
+	HANDSHAKE,
+	{ CLIENT, ACK, .seq = 101 + 0x40000, .ack = 501 },
+	{ CLIENT, ACK, .seq = 101 + 0x80000, .ack = 501 },
+	{ CLIENT, ACK, .seq = 101 + 0xc0000, .ack = 501 },
+	{ CLIENT, RST, .seq = 101, .state = IN_FLOWS(CT_ESTABLISHED) },
+	{ CLIENT, RST, .seq = 101 + 0x80000, .state = IN_HALF_OPEN(CT_CLOSED) },
+	{},
+};
+
+/* The next connection of the same ports begins anew. */
+static const struct step reset_of_the_next[] = {
+	HANDSHAKE,
+	CLOSE,
+	{ CLIENT, SYN, .seq = 0x90000000, .state = IN_HALF_OPEN(CT_SYN) },
+	{ BACKEND, SYN | ACK, .seq = 0xa0000000, .ack = 0x90000001 },
+	{ CLIENT, ACK, .seq = 0x90000001, .ack = 0xa0000001, .state = IN_FLOWS(CT_ESTABLISHED) },
+	{ BACKEND, RST, .seq = 501, .state = IN_FLOWS(CT_ESTABLISHED) },
+	{ CLIENT, RST, .seq = 103, .state = IN_FLOWS(CT_ESTABLISHED) },
+	{ BACKEND, RST, .seq = 0xa0000001, .state = IN_HALF_OPEN(CT_CLOSED) },
+	{},
+};
+
 /* RFC 5961: the backend's challenge to an old connection's client, and what follows. */
 static const struct step challenge[] = {
 	{ CLIENT, SYN, .seq = 100 },
@@ -267,6 +306,9 @@ static const struct scenario scenarios[] = {
 	{ "RST by the client", SVC_TCP, .steps = reset_by_client },
 	{ "RST by the backend", SVC_TCP, .steps = reset_by_backend },
 	{ "a forged RST ends nothing", SVC_TCP, .steps = forged_reset },
+	{ "a blind RST changes nothing", SVC_TCP, .steps = blind_reset },
+	{ "RST after a transfer", SVC_TCP, .steps = reset_after_transfer },
+	{ "RST of the next connection", SVC_TCP, .steps = reset_of_the_next },
 	{ "challenge ACK", SVC_TCP, .steps = challenge },
 	{ "SYN on a closed flow", SVC_TCP, .steps = syn_on_closed },
 	{ "SYN on a half-closed flow", SVC_TCP, .steps = syn_on_half_closed },
