@@ -399,10 +399,11 @@ struct lb_datagram {
 enum lb_event_kind {
 	LB_EVENT_PARKED, /* a fragment that came before its datagram's first: frame_len bytes follow */
 	LB_EVENT_FIRST,	 /* that one has come */
+	LB_EVENT_NEIGHBOUR, /* the next hop's MAC isn't known: frame_len bytes follow, as they came */
 };
 
 struct lb_event {
-	struct lb_datagram_key key;
+	struct lb_datagram_key key; /* of a neighbour: src is its address, id its interface, host order */
 	__u32 kind;
 	__u32 ifindex; /* ingress */
 	__u32 frame_len;
@@ -416,8 +417,10 @@ struct lb_event {
  */
 struct lb_unpark {
 	struct lb_datagram_key key;
-	__u32 parked; /* fragments */
+	__u32 parked; /* packets */
 	__u32 give_up;
+	__u32 kind; /* LB_EVENT_PARKED; LB_EVENT_NEIGHBOUR: only counts them as dropped */
+	__u32 pad;
 };
 
 struct lb_port_range {
@@ -456,7 +459,7 @@ struct lb_totals {
 	__u64 ports_failed;  /* tries that found the port taken */
 	__u64 resets;	     /* RSTs sent to clients of unknown TCP flows */
 	__u64 untracked;     /* packets forwarded by the hash alone, see kernel/untracked.h */
-	__u64 parked;	     /* fragments handed to the daemon until their datagram's first comes */
+	__u64 parked;	     /* packets handed to the daemon, which sends them in again */
 };
 
 /*
@@ -520,7 +523,7 @@ LB_ASSERT_SIZE(ct_key, 24);
 LB_ASSERT_SIZE(lb_datagram_key, 24);
 LB_ASSERT_SIZE(lb_datagram, 1080);
 LB_ASSERT_SIZE(lb_event, 40);
-LB_ASSERT_SIZE(lb_unpark, 32);
+LB_ASSERT_SIZE(lb_unpark, 40);
 LB_ASSERT_SIZE(ct_flow, 64);
 LB_ASSERT_SIZE(ct_cold, 24);
 LB_ASSERT_SIZE(lb_reap_half, 32);

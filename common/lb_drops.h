@@ -45,7 +45,8 @@
 	  "net.ipv4.conf.lo.forwarding and net.ipv6.conf.lo.forwarding again (sysctl --system "    \
 	  "may have reset them)")                                                                  \
 	X(NO_NEIGHBOUR, "no_neighbour",                                                            \
-	  "the next hop's MAC is unknown: is it up? lbctl attach IFACE asks for it again")         \
+	  "the next hop's MAC is unknown: is it up? lbctl daemon has it asked for, and keeps the "   \
+	  "packet meanwhile; without one, lbctl attach IFACE asks again")                            \
 	X(CHECKSUM, "checksum",                                                                    \
 	  "a packet too long to complete its checksum in native mode: attach with --mode generic") \
 	X(OUTPUT, "output", "the packet could not be prepared for sending: report this as a bug")    \

@@ -8,6 +8,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "await.h"
 #include "count.h"
 #include "flow.h"
 #include "fragment.h"
@@ -127,6 +128,15 @@ static __always_inline enum lb_verdict track(struct xdp_md *ctx, struct lb_pkt *
 	return LB_NEXT;
 }
 
+/* No way on: somebody may have to know, or it can wait. */
+static __always_inline enum lb_verdict stay(struct xdp_md *ctx, const struct lb_pkt *pkt,
+					    enum lb_verdict verdict)
+{
+	if (verdict == lb_drop(LB_DROP_NO_NEIGHBOUR) && !pkt->frag)
+		return await(ctx);
+	return report(ctx, pkt, verdict);
+}
+
 static __always_inline enum lb_verdict change(struct xdp_md *ctx, const struct lb_pkt *pkt,
 					      struct ct_flow *flow)
 {
@@ -156,7 +166,7 @@ static __always_inline enum lb_verdict journey(struct xdp_md *ctx, struct lb_pkt
 		return lb_drop(LB_DROP_FLOW_BUSY);
 	verdict = nexthop_find(ctx, pkt, ref.flow, stats);
 	if (verdict != LB_NEXT)
-		return report(ctx, pkt, verdict);
+		return stay(ctx, pkt, verdict);
 	verdict = change(ctx, pkt, ref.flow);
 	if (verdict != LB_NEXT)
 		return verdict;

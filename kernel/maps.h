@@ -258,9 +258,11 @@ struct lb_scratch {
 	struct lb_tuple outer; /* icmp_error(): the addresses that the error came with */
 	struct lb_fragment fragment;
 	struct lb_event event;
+	struct lb_datagram_key unresolved; /* nexthop_ask(): a next hop's address; id: its interface */
 	__u64 park_credit; /* park(): of this CPU, as in struct lb_bucket */
+	__u64 await_credit; /* await(): the same */
 	__u32 park_since;
-	__u32 pad3;
+	__u32 await_since;
 	__u32 new_since; /* admit_flow(): of this CPU, as in struct lb_bucket */
 	__u32 pad2;
 	__u64 new_credit;

@@ -62,6 +62,18 @@ static __always_inline enum lb_verdict nexthop_fallback(struct lb_pkt *pkt, __u3
 	return LB_NEXT;
 }
 
+/* The neighbour that is to be asked for: as the FIB says, which names a router instead of what was asked for. */
+static __always_inline void nexthop_unresolved(const struct bpf_fib_lookup *fib,
+					       struct lb_datagram_key *ret)
+{
+	ret->rest = 0;
+	ret->id = fib->ifindex;
+	if (fib->family == AF_INET)
+		addr_from_v4(&ret->src, fib->ipv4_dst);
+	else
+		addr_from_v6(&ret->src, fib->ipv6_dst);
+}
+
 /* Outer headers to a backend are the same but for their source (RFC 2003, 3.1). */
 static __always_inline __u32 nexthop_outer_sum(const struct lb_pkt *pkt)
 {
@@ -235,6 +247,7 @@ __noinline int nexthop_ask(struct xdp_md *ctx, __u32 fib_generation)
 		nexthop_keep(pkt, fib_generation, mtu - pkt_overhead(pkt));
 		return LB_NEXT;
 	case BPF_FIB_LKUP_RET_NO_NEIGH:
+		nexthop_unresolved(&fib, &scratch->unresolved);
 		return nexthop_fallback(pkt, fib.ifindex);
 	case BPF_FIB_LKUP_RET_FRAG_NEEDED:
 		pkt->path_mtu = nexthop_path_mtu(pkt, &fib);

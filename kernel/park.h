@@ -17,7 +17,7 @@ static __always_inline long park_output(struct xdp_md *ctx, struct lb_scratch *s
 {
 	struct lb_event *event = &scratch->event;
 
-	event->key = scratch->fragment.key;
+	event->key = kind == LB_EVENT_NEIGHBOUR ? scratch->unresolved : scratch->fragment.key;
 	event->kind = kind;
 	event->ifindex = LB_INGRESS(ctx);
 	event->frame_len = frame_len;

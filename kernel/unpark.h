@@ -9,9 +9,9 @@
 #include "fragment.h"
 
 /* They came by an interface that isn't known any more. */
-static __always_inline void unpark_count(__u32 packets)
+static __always_inline void unpark_count(__u32 packets, __u32 reason)
 {
-	__u32 none = 0, reason = LB_DROP_FRAGMENT_EARLY;
+	__u32 none = 0;
 	struct lb_iface_stats *stats = bpf_map_lookup_elem(&lb_iface_stats, &none);
 	__u64 *drops = bpf_map_lookup_elem(&lb_drops, &reason);
 
@@ -34,8 +34,12 @@ static __always_inline int unpark(struct xdp_md *ctx)
 
 	if ((void *)(req + 1) > (void *)(long)ctx->data_end)
 		return LB_DATAGRAM_NONE;
-	key = req->key;
 	parked = req->parked;
+	if (req->kind == LB_EVENT_NEIGHBOUR) {
+		unpark_count(parked, LB_DROP_NO_NEIGHBOUR);
+		return LB_DATAGRAM_NONE;
+	}
+	key = req->key;
 	give_up = req->give_up;
 	local = key.local;
 	addr = bpf_map_lookup_elem(&lb_local_addrs, &local);
@@ -57,7 +61,7 @@ static __always_inline int unpark(struct xdp_md *ctx)
 	}
 	bpf_spin_unlock(&set->lock);
 	if (give_up && state == LB_DATAGRAM_DONE)
-		unpark_count(parked);
+		unpark_count(parked, LB_DROP_FRAGMENT_EARLY);
 	return state;
 }
 

@@ -125,7 +125,7 @@ static const struct out_column stats_columns[] = {
 	{ "source ports reused early", "snat_ports.reused", OUT_COUNT },
 	{ "resets sent", "resets", OUT_COUNT },
 	{ "forwarded untracked", "untracked", OUT_COUNT },
-	{ "fragments parked", "parked", OUT_COUNT },
+	{ "parked", "parked", OUT_COUNT },
 };
 
 struct flow_count {

@@ -3,6 +3,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <linux/neighbour.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,12 +15,15 @@
 
 #include "host.h"
 #include "maps_events.h"
+#include "netlink.h"
 #include "park.h"
 
 #define FOLLOW_MS    1000 /* looks whether the balancer is still the same one */
 #define PARK_MS	     20	  /* looks who has waited too long */
 #define PARKED_BYTES 2048 /* of a packet, on average: that limits the memory */
 #define LOST_NOTE_MS 60000
+#define HOPS_PACKETS 4096 /* that wait for MACs */
+#define HOP_PACKETS  64	  /* for one; more came from who doesn't wait for answers */
 
 struct daemon {
 	const char *dir;
@@ -33,7 +37,11 @@ struct daemon {
 	uv_signal_t interrupted, terminated;
 	struct maps_events *events; /* NULL: there is no balancer yet */
 	bool broken;		    /* the events can't be read any more */
-	struct park *park;
+	struct park *park; /* fragments, until their datagram's first comes */
+	struct park *hops; /* packets, until their next hop's MAC is known */
+	struct nl *nl;
+	struct nl *changes; /* of neighbours */
+	uv_poll_t changes_poll;
 	uint64_t lost_noted_ms;
 	int why_not; /* what was said last of no balancer */
 	int err;     /* of the run */
@@ -58,11 +66,11 @@ static void send_in(struct daemon *daemon, const struct parked *packets)
 		maps__send_in(daemon->events, &packets->event, packets->frame);
 }
 
-/* The first has come. */
-static void release(struct daemon *daemon, const struct lb_datagram_key *key)
+/* What they wait for has come. */
+static void release(struct daemon *daemon, struct park *from, const struct lb_datagram_key *key)
 {
 	size_t n;
-	struct parked *packets = park__take(daemon->park, key, &n);
+	struct parked *packets = park__take(from, key, &n);
 
 	send_in(daemon, packets);
 	park__drop(packets);
@@ -79,26 +87,49 @@ static void give_up(struct daemon *daemon, struct lb_datagram_key key)
 	park__drop(packets);
 }
 
-static void give_up_all(struct daemon *daemon)
+static void hop_give_up(struct daemon *daemon, struct lb_datagram_key key)
+{
+	size_t n;
+	struct parked *packets = park__take(daemon->hops, &key, &n);
+
+	if (packets)
+		maps__unpark_neighbour(daemon->events, n);
+	park__drop(packets);
+}
+
+/* Those of one kind that have waited for so long. */
+static bool give_up_older(struct daemon *daemon, struct park *park, uint64_t ms,
+			  void (*give_up)(struct daemon *, struct lb_datagram_key))
 {
 	const struct lb_datagram_key *key;
 	uint64_t since;
 
-	while ((key = park__oldest(daemon->park, &since)))
+	while ((key = park__oldest(park, &since)) && uv_now(&daemon->loop) - since >= ms)
 		give_up(daemon, *key);
+	return key;
+}
+
+/* false: nobody waits any more. */
+static bool give_up_all_older(struct daemon *daemon, uint64_t ms)
+{
+	bool datagrams = give_up_older(daemon, daemon->park, ms, give_up);
+	bool hops = give_up_older(daemon, daemon->hops, ms, hop_give_up);
+
+	return datagrams || hops;
 }
 
 static void on_park_timer(uv_timer_t *timer)
 {
 	struct daemon *daemon = timer->data;
-	const struct lb_datagram_key *key;
-	uint64_t since;
 
-	while ((key = park__oldest(daemon->park, &since)) &&
-	       uv_now(&daemon->loop) - since >= daemon->options->park_time_ms)
-		give_up(daemon, *key);
-	if (!key)
+	if (!give_up_all_older(daemon, daemon->options->park_time_ms))
 		uv_timer_stop(timer);
+}
+
+static void park_timer_run(struct daemon *daemon)
+{
+	if (!uv_is_active((uv_handle_t *)&daemon->park_timer))
+		uv_timer_start(&daemon->park_timer, on_park_timer, PARK_MS, PARK_MS);
 }
 
 /* Memory is short: those who wait longest have the least hope. */
@@ -127,8 +158,69 @@ static void park(struct daemon *daemon, const struct lb_event *event, const void
 	}
 	if (park__put(daemon->park, event, frame, uv_now(&daemon->loop)) == -ENOSPC)
 		make_room(daemon, event, frame);
-	if (!uv_is_active((uv_handle_t *)&daemon->park_timer))
-		uv_timer_start(&daemon->park_timer, on_park_timer, PARK_MS, PARK_MS);
+	park_timer_run(daemon);
+}
+
+/* -- Neighbours -------------------------------------------------------------------------------- */
+
+static struct lb_datagram_key hop_key(uint32_t ifindex, const struct lb_addr *addr)
+{
+	return (struct lb_datagram_key){ .src = *addr, .id = ifindex };
+}
+
+static void on_neighbour(const struct nl_neigh *neigh, void *arg)
+{
+	struct daemon *daemon = arg;
+	struct lb_datagram_key key = hop_key(neigh->ifindex, &neigh->addr);
+
+	if (!daemon->events)
+		return;
+	if (nl__neigh_valid(neigh))
+		release(daemon, daemon->hops, &key);
+	else if (neigh->state & NUD_FAILED)
+		hop_give_up(daemon, key);
+}
+
+/* What was missed shows when its time is over. */
+static void on_changes(uv_poll_t *poll, int status, int ready)
+{
+	struct daemon *daemon = poll->data;
+
+	(void)status, (void)ready;
+	nl__neigh_changes(daemon->changes, on_neighbour, daemon);
+}
+
+/* The kernel is asked by the first that waits; it may have learnt the MAC since the packet came. */
+static void hop_wait(struct daemon *daemon, const struct lb_event *event, const void *frame)
+{
+	bool first = !park__has(daemon->hops, &event->key);
+	struct nl_neigh neigh;
+
+	if (park__put(daemon->hops, event, frame, uv_now(&daemon->loop))) {
+		maps__unpark_neighbour(daemon->events, 1);
+		return;
+	}
+	park_timer_run(daemon);
+	if (!first)
+		return;
+	nl__neigh_use(daemon->nl, event->key.id, &event->key.src);
+	if (!nl__neigh_get(daemon->nl, event->key.id, &event->key.src, &neigh) &&
+	    nl__neigh_valid(&neigh))
+		release(daemon, daemon->hops, &event->key);
+}
+
+static int hops_open(struct daemon *daemon)
+{
+	int err = nl__open(&daemon->nl);
+
+	if (!err)
+		err = nl__neigh_watch(&daemon->changes);
+	if (!err)
+		err = uv_poll_init(&daemon->loop, &daemon->changes_poll, nl__fd(daemon->changes));
+	if (err)
+		return err;
+	daemon->changes_poll.data = daemon;
+	return uv_poll_start(&daemon->changes_poll, UV_READABLE, on_changes);
 }
 
 static void on_event(const struct lb_event *event, const void *frame, void *arg)
@@ -140,7 +232,10 @@ static void on_event(const struct lb_event *event, const void *frame, void *arg)
 		park(daemon, event, frame);
 		break;
 	case LB_EVENT_FIRST:
-		release(daemon, &event->key);
+		release(daemon, daemon->park, &event->key);
+		break;
+	case LB_EVENT_NEIGHBOUR:
+		hop_wait(daemon, event, frame);
 		break;
 	}
 }
@@ -154,7 +249,7 @@ static void on_lost(uint64_t n, void *arg)
 		return;
 	daemon->lost_noted_ms = now;
 	tell(daemon->note,
-	     "%llu events came faster than they could be read; fragments among them are lost",
+	     "%llu events came faster than they could be read; packets among them are lost",
 	     (unsigned long long)n);
 }
 
@@ -177,7 +272,7 @@ static void on_closed(uv_handle_t *handle)
 
 static void leave(struct daemon *daemon)
 {
-	give_up_all(daemon);
+	give_up_all_older(daemon, 0);
 	uv_timer_stop(&daemon->park_timer);
 	uv_close((uv_handle_t *)daemon->poll, on_closed);
 	maps__events_close(daemon->events);
@@ -229,7 +324,7 @@ static void follow(struct daemon *daemon)
 		return;
 	err = join(daemon);
 	if (!err)
-		tell(daemon->say, "keeps early fragments of the balancer at %s", daemon->dir);
+		tell(daemon->say, "keeps packets of the balancer at %s that have to wait", daemon->dir);
 	else if (err == -ENOENT && daemon->why_not != err)
 		tell(daemon->say, "waits for a balancer at %s: lbctl attach IFACE", daemon->dir);
 	daemon->why_not = err;
@@ -279,12 +374,16 @@ static int loop_run(struct daemon *daemon, struct text_error *error)
 	if (err)
 		return text_error__set(error, "%s", uv_strerror(err)), err;
 	handles_init(daemon);
-	uv_run(&daemon->loop, UV_RUN_DEFAULT);
+	daemon->err = hops_open(daemon);
+	if (!daemon->err)
+		uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	if (daemon->events)
 		leave(daemon);
 	uv_walk(&daemon->loop, close_handle, NULL);
 	uv_run(&daemon->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&daemon->loop);
+	nl__close(daemon->changes);
+	nl__close(daemon->nl);
 	if (daemon->err == -ENOTSUP)
 		text_error__set(error,
 				"this kernel can't take packets back in: Linux 5.18 or newer can");
@@ -324,10 +423,12 @@ int daemon__run(const char *dir, const struct daemon_options *options,
 	err = lock(dir, &fd, error);
 	if (err)
 		return err;
-	daemon.park =
-		park__new(options->park_packets, (size_t)options->park_packets * PARKED_BYTES);
-	err = daemon.park ? loop_run(&daemon, error) : -ENOMEM;
+	daemon.park = park__new(options->park_packets,
+				(size_t)options->park_packets * PARKED_BYTES, SIZE_MAX);
+	daemon.hops = park__new(HOPS_PACKETS, (size_t)HOPS_PACKETS * PARKED_BYTES, HOP_PACKETS);
+	err = daemon.park && daemon.hops ? loop_run(&daemon, error) : -ENOMEM;
 	park__free(daemon.park);
+	park__free(daemon.hops);
 	close(fd);
 	return err;
 }

@@ -176,14 +176,27 @@ int maps__events_consume(struct maps_events *events)
 	return perf_buffer__consume(events->buffer);
 }
 
+static int unpark(struct maps_events *events, const struct lb_unpark *req)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = req, .data_size_in = sizeof(*req));
+	int err = bpf_prog_test_run_opts(events->unpark_fd, &run);
+
+	return err ? err : (int)run.retval;
+}
+
+int maps__unpark_neighbour(struct maps_events *events, uint32_t packets)
+{
+	struct lb_unpark req = { .kind = LB_EVENT_NEIGHBOUR, .parked = packets };
+
+	return unpark(events, &req);
+}
+
 int maps__unpark(struct maps_events *events, const struct lb_datagram_key *key, bool give_up,
 		 uint32_t parked)
 {
 	struct lb_unpark req = { .key = *key, .parked = parked, .give_up = give_up };
-	LIBBPF_OPTS(bpf_test_run_opts, run, .data_in = &req, .data_size_in = sizeof(req));
-	int err = bpf_prog_test_run_opts(events->unpark_fd, &run);
 
-	return err ? err : (int)run.retval;
+	return unpark(events, &req);
 }
 
 /* Where the native program is attached, its own result counts; the generic one comes behind a pass.

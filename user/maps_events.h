@@ -30,6 +30,9 @@ bool maps__events_current(const struct maps_events *events);
 int maps__events_fd(const struct maps_events *events);
 int maps__events_consume(struct maps_events *events);
 
+/* Packets that nobody sends in again, since their next hop didn't answer: counted as dropped. */
+int maps__unpark_neighbour(struct maps_events *events, uint32_t packets);
+
 /* What lb_unpark answers: enum lb_datagram_state. */
 int maps__unpark(struct maps_events *events, const struct lb_datagram_key *key, bool give_up,
 		 uint32_t parked);

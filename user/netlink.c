@@ -27,7 +27,7 @@ struct nl_reply {
 	size_t len;
 };
 
-static int nl_connect(struct nl *nl)
+static int nl_connect(struct nl *nl, unsigned int groups)
 {
 	struct timeval timeout = { .tv_sec = NL_TIMEOUT_S };
 	int on = 1, err;
@@ -35,7 +35,7 @@ static int nl_connect(struct nl *nl)
 	nl->sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
 	if (!nl->sock)
 		return -errno;
-	if (mnl_socket_bind(nl->sock, 0, MNL_SOCKET_AUTOPID) < 0 ||
+	if (mnl_socket_bind(nl->sock, groups, MNL_SOCKET_AUTOPID) < 0 ||
 	    setsockopt(mnl_socket_get_fd(nl->sock), SOL_SOCKET, SO_RCVTIMEO, &timeout,
 		       sizeof(timeout)) < 0) {
 		err = -errno;
@@ -57,20 +57,46 @@ static void nl_disconnect(struct nl *nl)
 	nl->sock = NULL;
 }
 
-int nl__open(struct nl **ret)
+int nl_open_groups(struct nl **ret, unsigned int groups)
 {
 	struct nl *nl = calloc(1, sizeof(*nl));
 	int err;
 
 	if (!nl)
 		return -ENOMEM;
-	err = nl_connect(nl);
+	err = nl_connect(nl, groups);
 	if (err) {
 		free(nl);
 		return err;
 	}
 	*ret = nl;
 	return 0;
+}
+
+int nl__open(struct nl **ret)
+{
+	return nl_open_groups(ret, 0);
+}
+
+int nl__fd(const struct nl *nl)
+{
+	return mnl_socket_get_fd(nl->sock);
+}
+
+int nl_hear(struct nl *nl, void (*each)(const struct nlmsghdr *nlh, void *arg), void *arg)
+{
+	const struct nlmsghdr *nlh;
+	ssize_t bytes;
+	int rest;
+
+	for (;;) {
+		bytes = recv(nl__fd(nl), nl->buf, sizeof(nl->buf), MSG_DONTWAIT);
+		if (bytes < 0)
+			return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		rest = (int)bytes;
+		for (nlh = (void *)nl->buf; mnl_nlmsg_ok(nlh, rest); nlh = mnl_nlmsg_next(nlh, &rest))
+			each(nlh, arg);
+	}
 }
 
 void nl__close(struct nl *nl)
@@ -192,7 +218,7 @@ int nl_ask(struct nl *nl, struct nl_request *req,
 
 	nl->error[0] = '\0';
 	for (tries = 0; tries < NL_TRIES && err == -ERESTART; tries++) {
-		err = nl->sock ? 0 : nl_connect(nl);
+		err = nl->sock ? 0 : nl_connect(nl, 0);
 		if (!err)
 			err = nl_exchange(nl, &req->nlh, &reply);
 		if (err == -ERESTART)

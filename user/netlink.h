@@ -101,7 +101,18 @@ int nl__neigh_resolve(struct nl *nl, uint32_t ifindex, const struct lb_addr *add
 		      unsigned int wait_ms, struct nl_neigh *ret);
 
 /*
- * Ends that. Leaves everything but our own entries alone, so it may be called for any; but ours are
+ * Has the kernel ask for it once more, now; what somebody else manages is left alone. Doesn't wait.
+ */
+int nl__neigh_use(struct nl *nl, uint32_t ifindex, const struct lb_addr *addr);
+
+/* A socket of its own that hears of each change to a neighbour; readable when there are some. */
+int nl__neigh_watch(struct nl **ret);
+int nl__fd(const struct nl *nl);
+/* Those since the last time. -ENOBUFS: some were missed. */
+int nl__neigh_changes(struct nl *nl, void (*each)(const struct nl_neigh *neigh, void *arg), void *arg);
+
+/*
+ * Ends the management. Leaves everything but our own entries alone, so it may be called for any; but ours are
  * shared by all balancers of the namespace.
  */
 int nl__neigh_unmanage(struct nl *nl, uint32_t ifindex, const struct lb_addr *addr);

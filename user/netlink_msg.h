@@ -19,6 +19,11 @@ struct nl_request {
 void *nl_request_init(struct nl_request *req, uint16_t type, uint16_t flags, size_t header);
 void nl_put_addr(struct nl_request *req, uint16_t type, const struct lb_addr *addr);
 
+/* One that hears of what these groups (RTMGRP_*) are told, and never waits. */
+int nl_open_groups(struct nl **ret, unsigned int groups);
+/* What it has heard: 0, or -ENOBUFS: some was missed. */
+int nl_hear(struct nl *nl, void (*each)(const struct nlmsghdr *nlh, void *arg), void *arg);
+
 /*
  * Sends a request, gathers its answer whole and hands out its messages; what each() returns, if
  * not 0, ends that and is returned. -EAGAIN: what was listed kept changing.

@@ -141,6 +141,48 @@ static int neigh_ask(struct nl *nl, uint32_t ifindex, const struct lb_addr *addr
 	return err;
 }
 
+int nl__neigh_use(struct nl *nl, uint32_t ifindex, const struct lb_addr *addr)
+{
+	struct nl_neigh old;
+	struct nl_request req;
+	int err = nl__neigh_get(nl, ifindex, addr, &old);
+
+	if (err && err != -ENOENT)
+		return err;
+	if (!err && (neigh_is_foreign(&old) || nl__neigh_valid(&old)))
+		return 0;
+	if (!err && nl__neigh_ours(&old))
+		return neigh_ask(nl, ifindex, addr);
+	neigh_request(&req, RTM_NEWNEIGH, NLM_F_CREATE, ifindex, addr)->ndm_flags = NTF_USE;
+	return nl_ask(nl, &req, NULL, NULL);
+}
+
+int nl__neigh_watch(struct nl **ret)
+{
+	return nl_open_groups(ret, RTMGRP_NEIGH);
+}
+
+struct neigh_changes {
+	void (*each)(const struct nl_neigh *neigh, void *arg);
+	void *arg;
+};
+
+static void neigh_change(const struct nlmsghdr *nlh, void *arg)
+{
+	struct neigh_changes *changes = arg;
+	struct nl_neigh neigh;
+
+	if (neigh_parse(nlh, &neigh))
+		changes->each(&neigh, changes->arg);
+}
+
+int nl__neigh_changes(struct nl *nl, void (*each)(const struct nl_neigh *neigh, void *arg), void *arg)
+{
+	struct neigh_changes changes = { each, arg };
+
+	return nl_hear(nl, neigh_change, &changes);
+}
+
 static uint64_t now_ms(void)
 {
 	struct timespec now;

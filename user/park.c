@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Datagrams in a hash table, for the first fragment, and in a queue, for the time. */
+/* What is waited for in a hash table, and in a queue, for the time. */
 #include "park.h"
 
 #include <errno.h>
@@ -24,15 +24,17 @@ struct park {
 	struct datagram *oldest, *newest;
 	size_t packets, packets_max;
 	size_t bytes, bytes_max;
+	size_t of_one;
 };
 
-struct park *park__new(size_t packets, size_t bytes)
+struct park *park__new(size_t packets, size_t bytes, size_t of_one)
 {
 	struct park *park = calloc(1, sizeof(*park));
 
 	if (park) {
 		park->packets_max = packets;
 		park->bytes_max = bytes;
+		park->of_one = of_one;
 	}
 	return park;
 }
@@ -86,6 +88,8 @@ int park__put(struct park *park, const struct lb_event *event, const void *frame
 	struct datagram **place = place_of(park, &event->key), *datagram = *place;
 	struct parked *packet;
 
+	if (datagram && datagram->n >= park->of_one)
+		return -EDQUOT;
 	if (park->packets >= park->packets_max ||
 	    park->bytes + sizeof(*packet) + event->frame_len > park->bytes_max)
 		return -ENOSPC;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only */
 /*
- * Packets that wait for the first fragment of their datagram: in order, for a bounded time and in
- * bounded memory. Pure code; times in milliseconds of any clock that goes forward.
+ * Packets that wait for something, such as the first fragment of their datagram, which their event's key
+ * names: in order, for a bounded time and in bounded memory. Pure code; times in milliseconds of any clock
+ * that goes forward.
  */
 #ifndef LBCTL_PARK_H
 #define LBCTL_PARK_H
@@ -20,14 +21,14 @@ struct parked {
 
 struct park;
 
-/* packets, bytes: at most so many. NULL: no memory. */
-struct park *park__new(size_t packets, size_t bytes);
+/* packets, bytes: at most so many; of_one: of a key. NULL: no memory. */
+struct park *park__new(size_t packets, size_t bytes, size_t of_one);
 void park__free(struct park *park);
 
 /* Are there packets of the datagram? */
 bool park__has(const struct park *park, const struct lb_datagram_key *key);
 
-/* Takes a copy. -ENOSPC: it is full; park__oldest() names who should go. */
+/* Takes a copy. -ENOSPC: it is full; park__oldest() names who should go. -EDQUOT: of this key there are enough. */
 int park__put(struct park *park, const struct lb_event *event, const void *frame, uint64_t now_ms);
 
 /* The datagram's packets, in the order they came, to be freed by park__drop(); NULL: none. */

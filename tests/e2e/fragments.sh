@@ -52,7 +52,7 @@ lab_listens_udp() {
 daemon_up() {
 	lab_start lb "$LBCTL" --pin-dir "$LAB_PINS" daemon "$@" >"$LAB_DIR/daemon" 2>&1
 	DAEMON=$LAB_PID
-	lab_until "$(slow 5)" daemon_said 'keeps early fragments' && return
+	lab_until "$(slow 5)" daemon_said 'keeps packets' && return
 	! daemon_said 'Linux 5.18' || skip "the daemon needs Linux 5.18"
 	fail "the daemon said: $(cat "$LAB_DIR/daemon")"
 }
@@ -162,7 +162,7 @@ test_daemon_comes_and_goes() {
 	lab_lbctl add-vip "$HOST:53/udp"
 	lab_lbctl add-backend "$HOST:53/udp" "$LAB_B1"
 	lab_lbctl add-backend "$HOST:53/udp" "$LAB_B2"
-	lab_until 3 daemon_said 'keeps early fragments' ||
+	lab_until 3 daemon_said 'keeps packets' ||
 		{ ! daemon_said 'Linux 5.18' || skip "the daemon needs Linux 5.18"; fail "it missed the balancer"; }
 	fragment_flows reversed 50
 	! lab_lbctl daemon 2>"$LAB_DIR/second" || fail "a second daemon ran"

@@ -162,3 +162,48 @@ test_tunnel_path_mtu() {
 	there_and_back "$(full 100 5)"
 	dropped_as too_big
 }
+
+# One datagram, asked as by a program that doesn't try again; who answers within SECONDS.
+ask_once() {
+	lab_in client bash -c '
+		exec 3<>"/dev/udp/$1/53"
+		printf "hello\n" >&3
+		read -r -t "$2" -N 2 -u 3 name && echo "$name"' ask "$LAB_VIP" "$1" || true
+}
+
+# A backend that wasn't there when it was added: its MAC is asked for when the first packet comes, which waits.
+in_both_families first_packet_waits
+test_first_packet_waits() {
+	lab_up
+	use_family
+	ECHO=$(lab_cc tests/e2e/echo.c)
+	lab_in b1 ip link set dev eth0 down
+	attach eth0
+	lab_lbctl add-vip "$(with_port "$LAB_VIP" 53/udp)"
+	lab_lbctl add-backend "$(with_port "$LAB_VIP" 53/udp)" "$LAB_B1" 2>"$LAB_DIR/note"
+	daemon_up
+	lab_in b1 ip link set dev eth0 up
+	[ "$FAMILY" = ipv4 ] || lab_in b1 ip -6 addr replace "$LAB_B1/64" dev eth0 nodad
+	lab_start b1 "$ECHO" serve 53 b1 "$LAB_B1"
+	lab_until 5 lab_listens b1 53
+	[ "$(ask_once 0.9)" = b1 ] || fail "no answer: $(lab_lbctl show drops)"
+	check "$(json show stats)" '.parked >= 1 and .dropped == 0'
+}
+
+# Of one that never answers no more is kept than is of use, and not for long: a counted drop.
+in_both_modes dead_next_hop
+test_dead_next_hop() {
+	local i
+	lab_up
+	lab_in b1 ip link set dev eth0 down
+	attach eth0
+	lab_lbctl add-vip "$LAB_VIP:53/udp"
+	lab_lbctl add-backend "$LAB_VIP:53/udp" "$LAB_B1" 2>"$LAB_DIR/note"
+	daemon_up
+	for i in $(seq 100); do
+		echo "$i" | lab_in client bash -c 'cat >"/dev/udp/$1/53"' ask "$LAB_VIP"
+	done
+	sleep 1.5
+	check "$(json show drops)" \
+		'map(select(.packets > 0) | [.reason, .packets]) == [["no_neighbour", 100]]'
+}

@@ -47,7 +47,7 @@ static void take(struct park *park, uint32_t datagram, const char *marks, uint32
 
 static void test_order(void **state)
 {
-	struct park *park = park__new(100, 1 << 20);
+	struct park *park = park__new(100, 1 << 20, SIZE_MAX);
 
 	(void)state;
 	assert_int_equal(put(park, 1, 'a', 1500, 10), 0);
@@ -65,7 +65,7 @@ static void test_order(void **state)
 /* Who waits longest is told by its first packet; who was taken doesn't wait. */
 static void test_oldest(void **state)
 {
-	struct park *park = park__new(100, 1 << 20);
+	struct park *park = park__new(100, 1 << 20, SIZE_MAX);
 	uint64_t since;
 
 	(void)state;
@@ -89,7 +89,7 @@ static void test_oldest(void **state)
 
 static void test_bounds(void **state)
 {
-	struct park *park = park__new(3, 1 << 20);
+	struct park *park = park__new(3, 1 << 20, SIZE_MAX);
 
 	(void)state;
 	assert_int_equal(put(park, 1, 'a', 60, 0), 0);
@@ -100,19 +100,26 @@ static void test_bounds(void **state)
 	take(park, 1, "ab", 60);
 	assert_int_equal(put(park, 3, 'd', 60, 0), 0);
 	park__free(park);
-	park = park__new(100, 4000);
+	park = park__new(100, 4000, SIZE_MAX);
 	assert_int_equal(put(park, 1, 'a', 1800, 0), 0);
 	assert_int_equal(put(park, 1, 'b', 1800, 0), 0);
 	assert_int_equal(put(park, 2, 'c', 1800, 0), -ENOSPC);
 	take(park, 1, "ab", 1800);
 	assert_int_equal(put(park, 2, 'c', 1800, 0), 0);
 	park__free(park);
+	park = park__new(100, 1 << 20, 2);
+	assert_int_equal(put(park, 1, 'a', 60, 0), 0);
+	assert_int_equal(put(park, 1, 'b', 60, 0), 0);
+	assert_int_equal(put(park, 1, 'c', 60, 0), -EDQUOT);
+	assert_int_equal(put(park, 2, 'd', 60, 0), 0);
+	take(park, 1, "ab", 60);
+	park__free(park);
 }
 
 /* Thousands, in an order that hits every place in the queue. */
 static void test_many(void **state)
 {
-	struct park *park = park__new(20000, 64 << 20);
+	struct park *park = park__new(20000, 64 << 20, SIZE_MAX);
 	uint32_t i;
 
 	(void)state;
