@@ -103,6 +103,8 @@ struct lb_vip {
 	__u16 timeout[CT_STATES_MAX]; /* ct_timeout_pack(); 0: that of lb_settings */
 	__u32 new_rate; /* flows a second that are tracked; 0: no limit */
 	__u32 allow;	/* the list that clients have to be on; 0: none */
+	__u32 announce; /* ifindex of where its address is announced; 0: nowhere */
+	__u32 pad2;
 };
 
 /*
@@ -482,6 +484,18 @@ struct lb_iface {
 	__u32 clsact; /* 1: the clsact qdisc was made by us */
 };
 
+/* A VIP's address, on an interface where we answer for it; and that interface's MAC. */
+struct lb_announced_key {
+	struct lb_addr addr;
+	__u32 ifindex;
+	__u32 pad;
+};
+
+struct lb_announced {
+	__u8 mac[6];
+	__u8 pad[2];
+};
+
 enum lb_mode {
 	LB_MODE_NATIVE,
 	LB_MODE_GENERIC,
@@ -513,7 +527,9 @@ struct lb_config {
 
 LB_ASSERT_SIZE(lb_service_key, 24);
 LB_ASSERT_SIZE(lb_local, 32);
-LB_ASSERT_SIZE(lb_vip, 48);
+LB_ASSERT_SIZE(lb_vip, 56);
+LB_ASSERT_SIZE(lb_announced_key, 24);
+LB_ASSERT_SIZE(lb_announced, 8);
 LB_ASSERT_SIZE(lb_prefix, 24);
 LB_ASSERT_SIZE(lb_pool_member, 16);
 LB_ASSERT_SIZE(lb_backend, 64);

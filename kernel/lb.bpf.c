@@ -8,6 +8,7 @@
 
 #include <bpf/bpf_helpers.h>
 
+#include "announce.h"
 #include "await.h"
 #include "count.h"
 #include "flow.h"
@@ -56,6 +57,15 @@ static __always_inline enum lb_verdict send(struct xdp_md *ctx, struct lb_pkt *p
 	return LB_HANDOVER;
 }
 
+static __always_inline enum lb_verdict icmp_or_nd(struct xdp_md *ctx, struct lb_pkt *pkt)
+{
+	enum lb_verdict verdict = icmp(ctx);
+
+	if (verdict == LB_NEXT)
+		return send(ctx, pkt);
+	return verdict == LB_PASS ? announce(ctx) : verdict;
+}
+
 /* What a function that the verifier looks at by itself answered. */
 static __always_inline enum lb_verdict send_next(struct xdp_md *ctx, struct lb_pkt *pkt,
 						 enum lb_verdict verdict)
@@ -69,7 +79,7 @@ static __always_inline enum lb_verdict parse(struct xdp_md *ctx, struct lb_pkt *
 	enum lb_verdict verdict = parse_addrs(ctx, pkt);
 
 	if (verdict != LB_NEXT)
-		return verdict;
+		return announce(ctx);
 	verdict = local_find(ctx, pkt);
 	if (verdict != LB_NEXT)
 		return verdict;
@@ -82,7 +92,7 @@ static __always_inline enum lb_verdict parse(struct xdp_md *ctx, struct lb_pkt *
 	if (unlikely(verdict == lb_drop(LB_DROP_MALFORMED)))
 		return malformed(pkt->tuple.dport);
 	if (verdict == LB_PASS && icmp_is(pkt))
-		return send_next(ctx, pkt, icmp(ctx));
+		return icmp_or_nd(ctx, pkt);
 	if (verdict != LB_NEXT)
 		return verdict;
 	return local_wants(pkt);

@@ -330,6 +330,13 @@ struct {
 	__type(value, struct lb_iface);
 } lb_ifaces SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, LB_MAX_VIPS);
+	__type(key, struct lb_announced_key);
+	__type(value, struct lb_announced);
+} lb_announced SEC(".maps");
+
 /* By ifindex modulo its size, or one of the elements behind it; element 0: of no interface known. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -377,6 +377,7 @@ int balancer__attach(struct balancer *b, const char *iface, const struct attach_
 	forget_ifaces(b);
 	balancer__unpin_unused(b);
 	refresh_backends(b);
+	balancer__announce_sync(b, link.ifindex);
 	resolve_gateways(b, &link, AF_INET);
 	resolve_gateways(b, &link, AF_INET6);
 	if (mode == LB_MODE_NATIVE)

@@ -367,6 +367,8 @@ int balancer__sync(struct balancer *b)
 	err = sync_locals(sync);
 	if (!err)
 		err = balancer__lists_sync(b, sync->lists, sync->lists_n);
+	if (!err && b->nl)
+		err = balancer__announce_sync(b, 0);
 out:
 	free(sync->pool);
 	free(sync);

@@ -57,6 +57,7 @@ struct vip_options {
 	uint32_t timeout_ms[CT_STATES]; /* 0: as it is */
 	bool has_new_rate;
 	uint32_t new_rate; /* 0: no limit */
+	const char *announce; /* interface, or "none"; NULL: as it is */
 	bool has_allow;
 	struct lb_prefix allow[BALANCER_ALLOW_MAX];
 	size_t allow_n; /* 0: everybody */
@@ -67,6 +68,17 @@ int balancer__add_vip(struct balancer *b, const struct service *service,
 int balancer__set_vip(struct balancer *b, const struct service *service,
 		      const struct vip_options *options, struct text_error *error);
 int balancer__del_vip(struct balancer *b, const struct service *service, struct text_error *error);
+
+/*
+ * Has the announced addresses be what VIPs say, and tells neighbours of what is new; on this interface (0:
+ * none) of all.
+ */
+int balancer__announce_sync(struct balancer *b, uint32_t ifindex);
+/* Before everything goes. */
+void balancer__announce_end(struct balancer *b);
+/* Looks up where a VIP is to be announced; "none": 0. */
+int balancer__announce_on(struct balancer *b, const struct lb_addr *addr, const char *iface,
+			  uint32_t *ret_ifindex, struct text_error *error);
 
 /* Clients that open no flows; a prefix of LB_LIST_DENY. -EEXIST, -ENOENT. */
 int balancer__deny_add(struct balancer *b, const struct lb_prefix *prefix, struct text_error *error);

@@ -209,6 +209,8 @@ static int vip_apply(struct balancer *b, const struct service *service,
 	err = vip_snat(b, service, options, vip, error);
 	if (!err)
 		err = snat_fits(b, service, vip, error);
+	if (!err && options->announce)
+		err = balancer__announce_on(b, &service->addr, options->announce, &vip->announce, error);
 	if (!err && options->has_allow)
 		err = balancer__allow_make(b, options->allow, options->allow_n, &vip->allow, error);
 	return err;
@@ -257,6 +259,8 @@ int balancer__add_vip(struct balancer *b, const struct service *service,
 		balancer__sync(b);
 		return err;
 	}
+	if (vip.announce)
+		balancer__announce_sync(b, 0);
 	vip_notes(b, service);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "announce.h"
 #include "loader.h"
 #include "names.h"
 
@@ -108,14 +109,17 @@ static int allowed_add(const struct lb_prefix *prefix, void *arg)
 	return 0;
 }
 
-/* Limits that the table has no room for. */
-static void vip_limits(struct listing *list, const struct lb_vip *vip, json_t *row)
+/* What the table has no room for. */
+static void vip_more(struct listing *list, const struct lb_vip *vip, json_t *row)
 {
-	char number[16];
+	char number[16], iface[IFNAMSIZ];
 	json_t *allowed;
 
 	snprintf(number, sizeof(number), "%u", vip->allow);
 	allowed = vip->allow ? json_object_get(list->allowed, number) : NULL;
+	json_object_set_new(row, "announce",
+			    vip->announce && announce__iface(vip->announce, iface) ? json_string(iface) :
+										     json_null());
 	json_object_set_new(row, "new_rate", json_integer(vip->new_rate));
 	json_object_set_new(row, "allow", allowed ? json_incref(allowed) : json_array());
 }
@@ -144,7 +148,7 @@ static int list_vip(struct listing *list, const struct service *service, const s
 			(json_int_t)list->tally->vips[vip->id], "packets",
 			(json_int_t)carried.packets, "bytes", (json_int_t)carried.bytes, "drops",
 			(json_int_t)drops);
-	vip_limits(list, vip, row);
+	vip_more(list, vip, row);
 	return out__row(list->out, row);
 }
 

@@ -17,6 +17,15 @@ static int parse_snat(const char *text, void *into, struct text_error *error)
 	return text__parse_addr_list(text, options->snat, LB_SNAT_MAX, &options->snat_n, error);
 }
 
+static int parse_announce(const char *text, void *into, struct text_error *error)
+{
+	struct vip_options *options = into;
+
+	(void)error;
+	options->announce = text;
+	return 0;
+}
+
 /* "any": everybody */
 static int parse_allow(const char *text, void *into, struct text_error *error)
 {
@@ -80,6 +89,11 @@ static const struct option_def vip_defs[] = {
 	  .parse = parse_snat,
 	  .help = "source addresses toward backends (fullnat, and of ipip's and gue's outer headers); "
 		  "default: what the route to each gives, or another if that is a VIP; up to 8" },
+	{ .name = "announce",
+	  .arg = "IFACE|none",
+	  .parse = parse_announce,
+	  .help = "answer ARP and neighbour discovery for it there, though no interface has the "
+		  "address (default none)" },
 	{ .name = "allow",
 	  .arg = "PREFIX[,PREFIX...]|any",
 	  .parse = parse_allow,

@@ -165,6 +165,7 @@ int balancer__unload(const char *dir, void (*note)(const char *text), struct tex
 	int err = balancer__open_locked(&b, dir, false, note, error);
 
 	if (!err) {
+		balancer__announce_end(&b);
 		err = balancer__detach_all(&b, error);
 		if (!err)
 			host_restore(&b);

@@ -31,6 +31,7 @@ const char *const map_names[MAPS] = {
 	[MAP_DROPS] = "lb_drops",
 	[MAP_TOTALS] = "lb_totals",
 	[MAP_IFACES] = "lb_ifaces",
+	[MAP_ANNOUNCED] = "lb_announced",
 	[MAP_IFACE_STATS] = "lb_iface_stats",
 	[MAP_WAYS] = "lb_ways",
 	[MAP_FLOW_SETS] = "lb_flow_sets",

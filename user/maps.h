@@ -32,6 +32,7 @@ enum maps_id {
 	MAP_DROPS,
 	MAP_TOTALS,
 	MAP_IFACES,
+	MAP_ANNOUNCED,
 	MAP_IFACE_STATS,
 	MAP_WAYS,
 	MAP_FLOW_SETS, /* from the first attach on there are two of these four */
@@ -94,6 +95,15 @@ int maps__prefix_put(struct maps *maps, const struct lb_prefix *prefix);
 int maps__prefix_del(struct maps *maps, const struct lb_prefix *prefix);
 /* each() may remove them. */
 int maps__prefix_each(struct maps *maps, int (*each)(const struct lb_prefix *, void *), void *arg);
+
+/* Where VIPs are announced. -ENOENT. */
+int maps__announced_get(struct maps *maps, const struct lb_announced_key *key, struct lb_announced *ret);
+int maps__announced_put(struct maps *maps, const struct lb_announced_key *key,
+			const struct lb_announced *announced);
+int maps__announced_del(struct maps *maps, const struct lb_announced_key *key);
+/* each() may remove its own. What it returns, if not 0, ends the walk and is returned. */
+int maps__announced_each(struct maps *maps, int (*each)(const struct lb_announced_key *, void *),
+			 void *arg);
 
 /* Backends. add takes the free index that has been free longest; -ENOSPC. */
 int maps__backend_add(struct maps *maps, const struct lb_backend *backend,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-/* Lists of clients' prefixes in their pinned map. */
+/* Lists of clients' prefixes, and announced addresses, in their pinned maps. */
 #include "maps.h"
 
 #include <errno.h>
@@ -48,6 +48,38 @@ int maps__prefix_each(struct maps *maps, int (*each)(const struct lb_prefix *, v
 		all[n++] = key;
 	}
 	err = err == -ENOENT ? 0 : err;
+	for (i = 0; !err && i < n; i++)
+		err = each(&all[i], arg);
+	free(all);
+	return err;
+}
+
+int maps__announced_get(struct maps *maps, const struct lb_announced_key *key, struct lb_announced *ret)
+{
+	return bpf_map_lookup_elem(maps->fd[MAP_ANNOUNCED], key, ret);
+}
+
+int maps__announced_put(struct maps *maps, const struct lb_announced_key *key,
+			const struct lb_announced *announced)
+{
+	return bpf_map_update_elem(maps->fd[MAP_ANNOUNCED], key, announced, BPF_ANY);
+}
+
+int maps__announced_del(struct maps *maps, const struct lb_announced_key *key)
+{
+	return bpf_map_delete_elem(maps->fd[MAP_ANNOUNCED], key);
+}
+
+int maps__announced_each(struct maps *maps, int (*each)(const struct lb_announced_key *, void *),
+			 void *arg)
+{
+	struct lb_announced_key *all = calloc(LB_MAX_VIPS, sizeof(*all));
+	size_t n = 0, i;
+	int err = all ? 0 : -ENOMEM;
+
+	while (!err && n < LB_MAX_VIPS &&
+	       !bpf_map_get_next_key(maps->fd[MAP_ANNOUNCED], n ? &all[n - 1] : NULL, &all[n]))
+		n++;
 	for (i = 0; !err && i < n; i++)
 		err = each(&all[i], arg);
 	free(all);
