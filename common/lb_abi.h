@@ -19,6 +19,7 @@
 #define LB_WAYS		4096 /* a power of two; 12 bits of ct_flow.way */
 #define LB_POOL_MAX	1024  /* backends of one VIP */
 #define LB_MAGLEV_SLOTS 65537 /* prime; Maglev (NSDI '16) section 3.4 */
+#define LB_TURNS_MAX	4096  /* a power of two */
 #define LB_SNAT_MAX	8
 #define LB_PORT_RANGES	2
 #define LB_RATE_MAX	1000000000 /* times 32 bits of jiffies it fits into 64 */
@@ -72,6 +73,7 @@ enum lb_method {
 
 enum lb_scheduler {
 	LB_SCHED_MAGLEV,
+	LB_SCHED_WRR, /* by turns, see struct lb_pool */
 };
 
 enum lb_hash_kind {
@@ -151,15 +153,18 @@ struct lb_pool_member {
 };
 
 /*
- * A VIP's pool: its members and the Maglev table made of them. The one value of an inner map of
- * lb_pools; published by swapping that inner map, which is the commit of any change to backends.
+ * A VIP's pool: its members and the Maglev table made of them; with scheduler wrr also the order of turns that
+ * new flows take. The one value of an inner map of lb_pools; published by swapping that inner map, which is
+ * the commit of any change to backends.
  */
 struct lb_pool {
 	__u32 members_n;
 	__u32 slots_n; /* 0: no backend takes new flows */
 	struct lb_pool_member members[LB_POOL_MAX];
 	struct lb_backend_ref slots[LB_MAGLEV_SLOTS];
-	__u32 pad;
+	struct lb_backend_ref turns[LB_TURNS_MAX];
+	__u32 turns_n; /* 0: by hash */
+	__u32 turn;    /* the next one, counted by the data path */
 };
 
 /* Value of lb_backends, a cache line. Everything but gen is written while no packet can reach it. */

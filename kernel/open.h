@@ -99,6 +99,12 @@ static __always_inline enum lb_verdict open_allowed(const struct lb_pkt *pkt, __
 	return lb_drop(LB_DROP_TCP_FLAGS);
 }
 
+/* Else it was somebody's before, or isn't tracked: then each packet has to find the same backend. */
+static __always_inline int open_begins(const struct lb_pkt *pkt)
+{
+	return !pkt->untracked && (pkt->ip_proto != IPPROTO_TCP || pkt->tcp_flags & LB_TCP_SYN);
+}
+
 static __always_inline int open_has_source(const struct lb_vip *vip, const struct lb_backend *backend,
 					   const struct ct_flow *half)
 {
@@ -256,7 +262,8 @@ static __always_inline enum lb_verdict open_pair(struct lb_scratch *scratch, __u
 			return open_settled();
 		ct_lookup(&scratch->pkt.key, &other);
 	}
-	if (other.flow && ct_peer_ends(other.flow) == ct_peer_ends(half))
+	if (other.flow && ct_peer_ends(other.flow) == ct_peer_ends(half) &&
+	    other.flow->backend == half->backend)
 		return LB_NEXT;
 	open_give_back();
 	return other.flow ? LB_NEXT : lb_drop(LB_DROP_FLOW_BUSY);
@@ -308,7 +315,7 @@ __noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
 			 !admit_flow(pkt, vip);
 	if (pkt->untracked && ct_pairs(vip->method))
 		return lb_drop(later ? LB_DROP_FRAGMENT : LB_DROP_NEW_RATE);
-	backend = backend_select(vip, &pkt->tuple.src, hash, &chosen);
+	backend = backend_select(vip, &pkt->tuple.src, hash, open_begins(pkt), &chosen);
 	if (!backend)
 		return lb_drop(LB_DROP_NO_BACKEND);
 	open_half(pkt, vip, &chosen, backend, &scratch->half);
@@ -345,7 +352,7 @@ __noinline int flow_restart(__u32 now)
 	if (!vip || pair != flow_is_pair(ref.flow) ||
 	    admit_client(&scratch->pkt.tuple.src, vip) != LB_NEXT ||
 	    !backend_select(vip, &scratch->pkt.tuple.src, (__u32)open_hash(&scratch->pkt),
-			    &chosen) ||
+			    0, &chosen) ||
 	    chosen.index != ref.flow->backend || chosen.gen != ref.flow->gen ||
 	    ct_method(ref.flow) != vip->method) {
 		flow_end_key(&scratch->pkt.key, 0);

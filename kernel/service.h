@@ -3,6 +3,7 @@
 #ifndef LB_SERVICE_H
 #define LB_SERVICE_H
 
+#include "atomic.h"
 #include "ct_table.h"
 #include "hash.h"
 #include "maps.h"
@@ -145,28 +146,50 @@ static __always_inline struct lb_backend *backend_get(__u32 index, __u32 gen)
 	return backend;
 }
 
+static __always_inline struct lb_pool *pool_get(__u32 vip)
+{
+	void *inner = bpf_map_lookup_elem(&lb_pools, &vip);
+	__u32 zero = 0;
+
+	return inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
+}
+
+static __always_inline void pool_by_hash(const struct lb_pool *pool, __u32 hash,
+					 struct lb_backend_ref *ret_ref)
+{
+	__u32 slot = ((__u64)hash * LB_MAGLEV_SLOTS) >> 32;
+
+	barrier_var(slot); /* else the compiler drops the check that the verifier wants */
+	if (pool->slots_n && slot < LB_MAGLEV_SLOTS)
+		*ret_ref = pool->slots[slot];
+}
+
+static __always_inline void pool_by_turn(struct lb_pool *pool, struct lb_backend_ref *ret_ref)
+{
+	__u32 turn = atomic_add(&pool->turn, 1) % pool->turns_n;
+
+	*ret_ref = pool->turns[turn & (LB_TURNS_MAX - 1)];
+}
+
 /*
- * One look at one pool: the inner map is swapped whole, so its slots are of one making. A backend
- * removed after the swap that this packet missed shows by its generation. hash: of the 5-tuple.
+ * One look at one pool: the inner map is swapped whole, so what it holds is of one making. A backend
+ * removed after the swap that this packet missed shows by its generation. hash: of the 5-tuple. fresh: a flow
+ * begins, so that it may go to anyone; else the hash finds again whom another balancer has chosen.
  */
 static __always_inline struct lb_backend *backend_select(const struct lb_vip *vip,
 							 const struct lb_addr *client, __u32 hash,
-							 struct lb_backend_ref *ret_ref)
+							 int fresh, struct lb_backend_ref *ret_ref)
 {
-	__u32 id = vip->id, zero = 0, slot;
-	void *inner = bpf_map_lookup_elem(&lb_pools, &id);
-	struct lb_pool *pool;
+	struct lb_pool *pool = pool_get(vip->id);
 
+	if (!pool)
+		return NULL;
 	if (vip->hash == LB_HASH_SOURCE)
 		hash = (__u32)lb_hash_source(client);
-	slot = ((__u64)hash * LB_MAGLEV_SLOTS) >> 32;
-	if (!inner)
-		return NULL;
-	pool = bpf_map_lookup_elem(inner, &zero);
-	barrier_var(slot); /* else the compiler drops the check that the verifier wants */
-	if (!pool || !pool->slots_n || slot >= LB_MAGLEV_SLOTS)
-		return NULL;
-	*ret_ref = pool->slots[slot];
+	if (fresh && pool->turns_n)
+		pool_by_turn(pool, ret_ref);
+	else
+		pool_by_hash(pool, hash, ret_ref);
 	return ret_ref->gen ? backend_get(ret_ref->index, ret_ref->gen) : NULL;
 }
 

@@ -28,7 +28,7 @@ _lbctl_argument() {
 	--mode) echo auto native generic ;;
 	--flow-table) echo assoc lru ;;
 	--method) echo fullnat nat ipip dsr gue ;;
-	--scheduler) echo maglev ;;
+	--scheduler) echo maglev wrr ;;
 	--hash) echo 5tuple source ;;
 	--output | -o) echo table json ;;
 	--proto) echo tcp udp ;;

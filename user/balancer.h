@@ -113,6 +113,9 @@ int balancer__find_backend(struct balancer *b, const struct service *service,
 			   const struct endpoint *backend, struct lb_pool_member *ret,
 			   struct text_error *error);
 
+/* Publishes a VIP's pool again, as its scheduler wants it. */
+int balancer__reschedule(struct balancer *b, const struct service *service, struct text_error *error);
+
 enum lb_admin balancer__member_state(const struct lb_pool_member *member);
 
 /* Writes what the host says of source ports to the settings. */

@@ -10,6 +10,7 @@
 #include "ct_slot.h"
 #include "maglev.h"
 #include "names.h"
+#include "wrr.h"
 
 enum lb_admin balancer__member_state(const struct lb_pool_member *member)
 {
@@ -78,14 +79,47 @@ static int pool_build(struct balancer *b, struct lb_pool *pool)
 	return err == -ENOENT ? 0 : err; /* nobody takes new flows: an empty table */
 }
 
+/* The turns of those members. */
+static int pool_take_turns(struct lb_pool *pool, uint8_t scheduler)
+{
+	uint16_t *weights = calloc(pool->members_n + 1, sizeof(*weights));
+	uint32_t *turns = calloc(LB_TURNS_MAX, sizeof(*turns)), i;
+	int err = weights && turns ? 0 : -ENOMEM;
+
+	pool->turns_n = 0;
+	for (i = 0; !err && i < pool->members_n; i++)
+		if (balancer__member_state(&pool->members[i]) == LB_ADMIN_UP)
+			weights[i] = pool->members[i].weight;
+	if (!err && scheduler == LB_SCHED_WRR)
+		pool->turns_n = wrr__build(weights, pool->members_n, LB_TURNS_MAX, turns);
+	for (i = 0; !err && i < pool->turns_n; i++)
+		pool->turns[i] = pool->members[turns[i]].ref;
+	free(turns);
+	free(weights);
+	return err;
+}
+
 static int pool_publish(struct balancer *b, struct change *change, struct text_error *error)
 {
 	int err = pool_build(b, change->pool);
 
 	if (!err)
+		err = pool_take_turns(change->pool, change->vip.scheduler);
+	if (!err)
 		err = maps__pool_put(&b->maps, change->vip.id, change->pool);
 	if (err)
 		text_error__set(error, "can't publish its backends: %s", strerror(-err));
+	return err;
+}
+
+int balancer__reschedule(struct balancer *b, const struct service *service, struct text_error *error)
+{
+	struct change change;
+	int err = change_open(b, service, &change, error);
+
+	if (!err)
+		err = pool_publish(b, &change, error);
+	free(change.pool);
 	return err;
 }
 

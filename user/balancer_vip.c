@@ -200,6 +200,11 @@ static int vip_apply(struct balancer *b, const struct service *service,
 		vip->scheduler = options->scheduler;
 	if (options->hash >= 0)
 		vip->hash = options->hash;
+	if (vip->scheduler == LB_SCHED_WRR && vip->hash == LB_HASH_SOURCE) {
+		text_error__set(error, "hash source needs scheduler maglev: by turns a client's flows go "
+				       "to all backends");
+		return -EINVAL;
+	}
 	for (i = 0; i < CT_STATES; i++)
 		if (options->timeout_ms[i])
 			vip->timeout[i] = ct_timeout_pack(
@@ -291,11 +296,13 @@ int balancer__set_vip(struct balancer *b, const struct service *service,
 		      const struct vip_options *options, struct text_error *error)
 {
 	struct lb_service_key key;
+	uint8_t scheduler;
 	struct lb_vip vip;
 	int err = balancer__find_vip(b, service, &vip, error);
 
 	if (err)
 		return err;
+	scheduler = vip.scheduler;
 	err = vip_apply(b, service, options, &vip, error);
 	if (!err)
 		err = method_prepare(b, service, &vip, error);
@@ -305,6 +312,8 @@ int balancer__set_vip(struct balancer *b, const struct service *service,
 		if (err)
 			text_error__set(error, "%s", strerror(-err));
 	}
+	if (!err && vip.scheduler != scheduler)
+		err = balancer__reschedule(b, service, error);
 	balancer__sync(b);
 	return err;
 }

@@ -77,9 +77,9 @@ static const struct option_def vip_defs[] = {
 		  "gateway; with the others the backend has the VIP and answers the client itself: "
 		  "dsr sends to the MAC of one on the same link, ipip through an IP tunnel, gue in UDP" },
 	{ .name = "scheduler",
-	  .arg = "maglev",
+	  .arg = "maglev|wrr",
 	  .offset = offsetof(struct vip_options, scheduler),
-	  .help = "how a new flow's backend is chosen" },
+	  .help = "how a new flow's backend is chosen: by consistent hashing, or by turns" },
 	{ .name = "hash",
 	  .arg = "5tuple|source",
 	  .offset = offsetof(struct vip_options, hash),

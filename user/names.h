@@ -38,7 +38,8 @@ static const char *const lb_table_names[] = {
 	[LB_TABLE_LRU] = "lru",
 };
 
-static const char *const lb_scheduler_names[] = { [LB_SCHED_MAGLEV] = "maglev" };
+static const char *const lb_scheduler_names[] = { [LB_SCHED_MAGLEV] = "maglev",
+						       [LB_SCHED_WRR] = "wrr" };
 static const char *const lb_hash_names[] = {
 	[LB_HASH_5TUPLE] = "5tuple",
 	[LB_HASH_SOURCE] = "source",

@@ -70,6 +70,24 @@ static void all_to_one(struct run *run)
 	RUN_CHECK(run, run->backend_n == 0);
 }
 
+/* Only what begins a flow takes a turn. */
+static void by_turns(struct run *run)
+{
+	int i;
+
+	RUN_CHECK(run, !fixture__set_turns(run->fx, SVC_TCP, 3));
+	for (i = 0; i < 12 && !run->failed; i++) {
+		run__talk(run, SVC_TCP, LAB_CLIENT, 40000 + i);
+		run__handshake(run);
+		run__say(run, CLIENT, FLAG_SYN, 1000, 0, FORWARDED, 0);
+		RUN_CHECK(run, run->backend_n == (i % 4 == 3));
+	}
+	run__say(run, CLIENT, FLAG_RST, 1001, 0, FORWARDED, 0);
+	run->learnt = false;
+	run__handshake(run); /* the next connection of its port */
+	RUN_CHECK(run, run->backend_n == 0);
+}
+
 /* No new flows any more; those that are there go on. */
 static void drained(struct run *run)
 {
@@ -207,6 +225,7 @@ static const struct scenario scenarios[] = {
 	{ "by the client's address", SVC_SOURCE, .body = by_client, .once = true },
 	{ "by the client's address, again", SVC_SOURCE, .body = by_client_again, .once = true },
 	{ "weight 0", SVC_TCP, .body = all_to_one, .once = true },
+	{ "by turns", SVC_TCP, .body = by_turns },
 	{ "drained", SVC_TCP, .body = drained },
 	{ "SYN on a closed flow of a drained backend", SVC_TCP, .body = syn_on_closed_of_drained },
 	{ "removed", SVC_TCP, .body = removed },

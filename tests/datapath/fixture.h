@@ -159,6 +159,8 @@ int fixture__replace_backend(struct fixture *fx, enum service_id id, int n, uint
 
 /* A pool of these weights; 0 and 0: no slots. */
 int fixture__set_weights(struct fixture *fx, enum service_id id, unsigned int a, unsigned int b);
+/* The first backend by hash; by turns so many times the first, then once the second. */
+int fixture__set_turns(struct fixture *fx, enum service_id id, unsigned int first);
 
 /* A VIP's own idle time for a state; 0: the general one. */
 int fixture__set_timeout(struct fixture *fx, enum service_id id, enum ct_state state,

@@ -298,6 +298,18 @@ int fixture__set_weights(struct fixture *fx, enum service_id id, unsigned int a,
 	return bpf_map_update_elem(fx->pools[id], &zero, pool, BPF_ANY) ? -errno : 0;
 }
 
+int fixture__set_turns(struct fixture *fx, enum service_id id, unsigned int first)
+{
+	struct lb_pool *pool = fx->pool;
+	int err = fixture__set_weights(fx, id, 1, 0);
+	uint32_t zero = 0, i;
+
+	pool->turns_n = first + 1;
+	for (i = 0; i < pool->turns_n; i++)
+		pool->turns[i] = pool->members[i == first].ref;
+	return err || bpf_map_update_elem(fx->pools[id], &zero, pool, BPF_ANY);
+}
+
 int fixture__bump_backend(struct fixture *fx, enum service_id id, int n, int back)
 {
 	fx->gen[id][n]++; /* even: free */

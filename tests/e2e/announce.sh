@@ -22,7 +22,7 @@ sees_balancer() {
 	[ "$(mac_seen)" = "$(mac_of lb)" ]
 }
 
-fetch() {
+ask_web() {
 	lab_in client curl -sS --connect-timeout "$1" --max-time 3 "http://$HOST/"
 }
 
@@ -46,9 +46,9 @@ test_announced_vip() {
 	lab_lbctl add-backend "$VIP" "$LAB_B1"
 	check "$(json show vips)" '.[0].announce == "eth0"'
 	lab_until 2 sees_balancer || fail "the client was not told: $(mac_seen)"
-	[ "$(fetch 0.9)" = b1 ]
+	[ "$(ask_web 0.9)" = b1 ]
 	lab_in client ip neigh flush dev eth0
-	[ "$(fetch 0.9)" = b1 ] || fail "the client's question was not answered"
+	[ "$(ask_web 0.9)" = b1 ] || fail "the client's question was not answered"
 	sees_balancer || fail "it is answered by $(mac_seen)"
 	lab_in client ping -q -c 1 -W 1 "$LAB_VIP" >/dev/null || fail "the VIP answers no ping"
 	[ "$FAMILY" = ipv4 ] || listens_for_vip || fail "no group: $(lab_in lb ip maddr show dev eth0)"
@@ -74,9 +74,9 @@ no_longer_announced() {
 	check "$(json show vips)" '.[0].announce == null'
 	! listens_for_vip || fail "the group is still heard"
 	lab_in client ip neigh flush dev eth0
-	! fetch 1 2>/dev/null || fail "it is still announced"
+	! ask_web 1 2>/dev/null || fail "it is still announced"
 	lab_lbctl set-vip "$VIP" --announce eth0
-	[ "$(fetch 0.9)" = b1 ]
+	[ "$(ask_web 0.9)" = b1 ]
 	lab_lbctl unload
 	! listens_for_vip || fail "the group is still heard after unload"
 }

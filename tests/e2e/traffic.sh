@@ -48,6 +48,27 @@ test_idle_connection_outlives_short_ones() {
 		request' idle "$LAB_VIP" "$load" >"$LAB_DIR/idle" || fail "the idle connection is gone"
 }
 
+# Few connections, and each weight counts: three of four to b1, never b2 twice in a row.
+in_both_modes by_turns
+test_by_turns() {
+	local i turns
+	lab_with_lbctl
+	lab_lbctl add-vip "$VIP" --scheduler wrr
+	lab_lbctl add-backend "$VIP" "$LAB_B1" --weight 30
+	lab_lbctl add-backend "$VIP" "$LAB_B2" --weight 10
+	check "$(json show vips)" '.[0].scheduler == "wrr"'
+	for i in $(seq 16); do
+		fetch "http://$HOST/"
+	done >"$LAB_DIR/turns"
+	turns=$(tr -d '\n' <"$LAB_DIR/turns")
+	[ "$(grep -c b1 "$LAB_DIR/turns")" = 12 ] && [[ $turns != *b2b2* ]] || fail "the turns were $turns"
+	lab_lbctl set-vip "$VIP" --scheduler maglev
+	for i in $(seq 16); do
+		fetch --local-port $((20000 + i)) "http://$HOST/"
+	done >"$LAB_DIR/hashed"
+	! cmp -s "$LAB_DIR/turns" "$LAB_DIR/hashed" || fail "it goes on by turns"
+}
+
 # The proof: every packet of every connection at one backend.
 in_modes session_consistency generic native
 test_session_consistency() {
