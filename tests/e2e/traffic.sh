@@ -48,6 +48,19 @@ test_idle_connection_outlives_short_ones() {
 		request' idle "$LAB_VIP" "$load" >"$LAB_DIR/idle" || fail "the idle connection is gone"
 }
 
+# A backend is a client of the VIP, too: it reaches the other one and itself.
+in_both_families backend_is_client
+test_backend_is_client() {
+	local i
+	lab_with_lbctl
+	vip_up
+	for i in $(seq 24); do
+		lab_in b1 curl -gsS --max-time "$(slow 5)" "http://$HOST/"
+	done >"$LAB_DIR/answers"
+	[ "$(sort -u "$LAB_DIR/answers" | tr '\n' ' ')" = "b1 b2 " ] || fail "$(sort "$LAB_DIR/answers" | uniq -c)"
+	check "$(json show drops)" 'all(.packets == 0)'
+}
+
 # Few connections, and each weight counts: three of four to b1, never b2 twice in a row.
 in_both_modes by_turns
 test_by_turns() {
