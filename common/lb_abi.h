@@ -106,7 +106,14 @@ struct lb_vip {
 	__u32 new_rate; /* flows a second that are tracked; 0: no limit */
 	__u32 allow;	/* the list that clients have to be on; 0: none */
 	__u32 announce; /* ifindex of where its address is announced; 0: nowhere */
-	__u32 pad2;
+	__u32 persist;	/* jiffies that a client's next flow goes to the same backend; 0: none */
+};
+
+/* Which backend a client was at, for VIPs with persist. */
+struct lb_persist_key {
+	struct lb_addr client;
+	__u16 vip; /* id */
+	__u16 pad[3];
 };
 
 /*
@@ -124,11 +131,18 @@ struct lb_prefix {
 
 #define LB_PREFIX_BITS	(32 + 128)
 #define LB_MAX_PREFIXES 65536
+#define LB_MAX_PERSISTS 65536 /* clients that are remembered; they share the map with all VIPs */
 
 /* A backend as a Maglev slot and a flow name it. A removed backend's generation is gone for good. */
 struct lb_backend_ref {
 	__u32 index;
 	__u32 gen; /* 0: none */
+};
+
+struct lb_persist {
+	struct lb_backend_ref ref;
+	__u32 at; /* of the last new flow, low 32 bits of jiffies */
+	__u32 pad;
 };
 
 enum lb_admin {
@@ -167,7 +181,7 @@ struct lb_pool {
 	__u32 turn;    /* the next one, counted by the data path */
 };
 
-/* Value of lb_backends, a cache line. Everything but gen is written while no packet can reach it. */
+/* Value of lb_backends, a cache line. All but gen and closed is written while no packet can reach it. */
 struct lb_backend {
 	struct lb_addr addr;
 	__be16 port; /* 0: as the packet's (port wildcard VIP) */
@@ -175,7 +189,8 @@ struct lb_backend {
 	__u32 gen;   /* odd: in use; even: free. Bumped on add and on delete. */
 	__u16 snat;  /* local id for fullnat unless the VIP names some; 0: none known */
 	__u8 ip_proto;
-	__u8 pad[3];
+	__u8 closed; /* 1: takes no new flows, not even of clients who were there */
+	__u8 pad[2];
 	__u16 own;   /* local id of its address, while its VIP's method is nat */
 	__u64 freed_ns; /* CLOCK_MONOTONIC; indexes are reused oldest first */
 	__u64 pad2[3];
@@ -535,6 +550,8 @@ LB_ASSERT_SIZE(lb_local, 32);
 LB_ASSERT_SIZE(lb_vip, 56);
 LB_ASSERT_SIZE(lb_announced_key, 24);
 LB_ASSERT_SIZE(lb_announced, 8);
+LB_ASSERT_SIZE(lb_persist_key, 24);
+LB_ASSERT_SIZE(lb_persist, 16);
 LB_ASSERT_SIZE(lb_prefix, 24);
 LB_ASSERT_SIZE(lb_pool_member, 16);
 LB_ASSERT_SIZE(lb_backend, 64);

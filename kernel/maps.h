@@ -236,6 +236,7 @@ struct lb_news {
 struct lb_scratch {
 	struct lb_pkt pkt;
 	struct lb_snat_space space;
+	struct lb_backend_ref chosen; /* flow_choose() */
 	struct ct_key key;	/* of the half to be created */
 	struct ct_entry half;	/* its content */
 	struct ct_entry moved;	/* between the LRU tables */
@@ -329,6 +330,13 @@ struct {
 	__type(key, __u32); /* ifindex */
 	__type(value, struct lb_iface);
 } lb_ifaces SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, LB_MAX_PERSISTS);
+	__type(key, struct lb_persist_key);
+	__type(value, struct lb_persist);
+} lb_persists SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -6,6 +6,7 @@
 #include "admit.h"
 #include "flow.h"
 #include "hash.h"
+#include "persist.h"
 #include "service.h"
 #include "snat.h"
 
@@ -282,6 +283,28 @@ __noinline int flow_open(__u32 hash)
 	return LB_NEXT;
 }
 
+/* Leaves its reference in the scratch. */
+static __always_inline struct lb_backend *open_choose(struct lb_scratch *scratch, const struct lb_vip *vip,
+						      __u32 hash)
+{
+	const struct lb_pkt *pkt = &scratch->pkt;
+	int begins = open_begins(pkt);
+	struct lb_backend *backend;
+
+	scratch->chosen.gen = 0;
+	if (likely(!vip->persist || !begins))
+		return backend_select(vip, &pkt->tuple.src, hash, begins, &scratch->chosen);
+	if (persist_find(vip->persist)) {
+		backend = backend_get(scratch->chosen.index, scratch->chosen.gen);
+	} else {
+		scratch->chosen.gen = 0;
+		backend = backend_select(vip, &pkt->tuple.src, hash, begins, &scratch->chosen);
+	}
+	if (backend)
+		persist_keep();
+	return backend;
+}
+
 /*
  * VIP and backend for the packet, which has no flow. LB_NEXT: flow_open() makes it, or untracked() sends
  * it on without. LB_TX: the packet
@@ -290,7 +313,6 @@ __noinline int flow_open(__u32 hash)
 __noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
 {
 	struct lb_scratch *scratch = scratch_get();
-	struct lb_backend_ref chosen = {};
 	struct lb_backend *backend;
 	enum lb_verdict verdict;
 	struct lb_pkt *pkt;
@@ -315,10 +337,10 @@ __noinline int flow_choose(struct xdp_md *ctx, __u32 hash)
 			 !admit_flow(pkt, vip);
 	if (pkt->untracked && ct_pairs(vip->method))
 		return lb_drop(later ? LB_DROP_FRAGMENT : LB_DROP_NEW_RATE);
-	backend = backend_select(vip, &pkt->tuple.src, hash, open_begins(pkt), &chosen);
+	backend = open_choose(scratch, vip, hash);
 	if (!backend)
 		return lb_drop(LB_DROP_NO_BACKEND);
-	open_half(pkt, vip, &chosen, backend, &scratch->half);
+	open_half(pkt, vip, &scratch->chosen, backend, &scratch->half);
 	if (!open_has_source(vip, backend, &scratch->half.flow))
 		return lb_drop(LB_DROP_NO_SNAT);
 	open_came_from(ctx, &scratch->half.cold.came_from);

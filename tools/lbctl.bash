@@ -11,7 +11,7 @@ _lbctl_options() {
 	attach) echo --mode --flow-table --flows --new-rate ;;
 	detach) echo --all ;;
 	decap) echo --mode --vip ;;
-	add-vip | set-vip) echo --method --scheduler --hash --snat --announce --allow --new-rate --timeout --force ;;
+	add-vip | set-vip) echo --method --scheduler --hash --persist --snat --announce --allow --new-rate --timeout --force ;;
 	add-backend) echo --weight ;;
 	set-backend) echo --weight --state ;;
 	drain) echo --wait ;;
@@ -33,6 +33,7 @@ _lbctl_argument() {
 	--output | -o) echo table json ;;
 	--proto) echo tcp udp ;;
 	--allow) echo any ;;
+	--persist) echo none ;;
 	--announce) ls /sys/class/net && echo none ;;
 	--timeout) echo syn= established= fin= closed= new= assured= ;;
 	--state)

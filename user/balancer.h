@@ -55,6 +55,8 @@ struct vip_options {
 	struct lb_addr snat[LB_SNAT_MAX];
 	size_t snat_n;
 	uint32_t timeout_ms[CT_STATES]; /* 0: as it is */
+	bool has_persist;
+	uint32_t persist_ms; /* 0: none */
 	bool has_new_rate;
 	uint32_t new_rate; /* 0: no limit */
 	const char *announce; /* interface, or "none"; NULL: as it is */

@@ -99,12 +99,24 @@ static int pool_take_turns(struct lb_pool *pool, uint8_t scheduler)
 	return err;
 }
 
+/* Before the pool: who comes back by persistence doesn't look into it. */
+static void members_close(struct balancer *b, const struct lb_pool *pool)
+{
+	uint32_t i;
+
+	for (i = 0; i < pool->members_n; i++)
+		b->maps.backends[pool->members[i].ref.index].closed =
+			balancer__member_state(&pool->members[i]) != LB_ADMIN_UP;
+}
+
 static int pool_publish(struct balancer *b, struct change *change, struct text_error *error)
 {
 	int err = pool_build(b, change->pool);
 
 	if (!err)
 		err = pool_take_turns(change->pool, change->vip.scheduler);
+	if (!err)
+		members_close(b, change->pool);
 	if (!err)
 		err = maps__pool_put(&b->maps, change->vip.id, change->pool);
 	if (err)

@@ -209,6 +209,8 @@ static int vip_apply(struct balancer *b, const struct service *service,
 		if (options->timeout_ms[i])
 			vip->timeout[i] = ct_timeout_pack(
 				((uint64_t)options->timeout_ms[i] * hz + 999) / 1000);
+	if (options->has_persist)
+		vip->persist = ((uint64_t)options->persist_ms * hz + 999) / 1000;
 	if (options->has_new_rate)
 		vip->new_rate = options->new_rate;
 	err = vip_snat(b, service, options, vip, error);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "announce.h"
+#include "host.h"
 #include "loader.h"
 #include "names.h"
 
@@ -72,6 +73,7 @@ struct listing {
 	const struct filter *filter;
 	json_t *allowed; /* prefixes, by the number of their list */
 	bool backends;
+	uint32_t hz;
 	uint32_t rows;
 };
 
@@ -120,6 +122,8 @@ static void vip_more(struct listing *list, const struct lb_vip *vip, json_t *row
 	json_object_set_new(row, "announce",
 			    vip->announce && announce__iface(vip->announce, iface) ? json_string(iface) :
 										     json_null());
+	json_object_set_new(row, "persist_ms",
+			    json_integer((json_int_t)vip->persist * 1000 / list->hz));
 	json_object_set_new(row, "new_rate", json_integer(vip->new_rate));
 	json_object_set_new(row, "allow", allowed ? json_incref(allowed) : json_array());
 }
@@ -207,7 +211,9 @@ static int show_list(struct call *call, struct balancer *b, const struct filter 
 
 	list.pool = calloc(1, sizeof(*list.pool));
 	list.allowed = json_object();
-	err = list.pool ? tally_make(&b->maps, &list.tally) : -ENOMEM;
+	err = list.pool ? host__hz(&list.hz) : -ENOMEM;
+	if (!err)
+		err = tally_make(&b->maps, &list.tally);
 	if (!err && !backends && call->global->format == OUT_JSON)
 		err = maps__prefix_each(&b->maps, allowed_add, list.allowed);
 	if (!err) {

@@ -7,6 +7,8 @@
 #include "command.h"
 #include "names.h"
 
+#define PERSIST_MAX_MS (24 * 3600 * 1000) /* jiffies wrap at 2^32 */
+
 static struct vip_options vip_options = { .method = -1, .scheduler = -1, .hash = -1 };
 
 static int parse_snat(const char *text, void *into, struct text_error *error)
@@ -37,6 +39,21 @@ static int parse_allow(const char *text, void *into, struct text_error *error)
 		return 0;
 	return text__parse_prefix_list(text, options->allow, BALANCER_ALLOW_MAX, &options->allow_n,
 				       error);
+}
+
+static int parse_persist(const char *text, void *into, struct text_error *error)
+{
+	struct vip_options *options = into;
+
+	options->has_persist = true;
+	options->persist_ms = 0;
+	if (!strcmp(text, "none"))
+		return 0;
+	if (text__parse_duration(text, &options->persist_ms, error))
+		return -EINVAL;
+	if (options->persist_ms < 1000 || options->persist_ms > PERSIST_MAX_MS)
+		return text_error__set(error, "bad persistence \"%s\": 1s to 24h, or none", text);
+	return 0;
 }
 
 static int parse_new_rate(const char *text, void *into, struct text_error *error)
@@ -84,6 +101,11 @@ static const struct option_def vip_defs[] = {
 	  .arg = "5tuple|source",
 	  .offset = offsetof(struct vip_options, hash),
 	  .help = "what of a packet chooses it; source: all flows of a client go to one backend" },
+	{ .name = "persist",
+	  .arg = "DURATION|none",
+	  .parse = parse_persist,
+	  .help = "a client's new flows go to the backend of its last one, if that began no longer "
+		  "ago (default none)" },
 	{ .name = "snat",
 	  .arg = "ADDRESS[,ADDRESS...]",
 	  .parse = parse_snat,

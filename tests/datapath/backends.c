@@ -88,6 +88,37 @@ static void by_turns(struct run *run)
 	RUN_CHECK(run, run->backend_n == 0);
 }
 
+/* A client stays at its backend for a time after its last new flow, while that takes any. */
+static void persistence(struct run *run)
+{
+	int i;
+
+	RUN_CHECK(run, !fixture__set_turns(run->fx, SVC_TCP, 1));
+	RUN_CHECK(run, !fixture__set_persist(run->fx, SVC_TCP, 10));
+	for (i = 0; i < 5 && !run->failed; i++) {
+		run__talk(run, SVC_TCP, LAB_CLIENT, 40000 + i);
+		run__handshake(run);
+		RUN_CHECK(run, run->backend_n == 0);
+		fixture__age_persist(run->fx, 6);
+	}
+	run__talk(run, SVC_TCP, LAB_FAR_CLIENT, 40000); /* its turn is the second */
+	run__handshake(run);
+	RUN_CHECK(run, run->backend_n == 1);
+	fixture__age_persist(run->fx, 11);
+	run__talk(run, SVC_TCP, LAB_FAR_CLIENT, 40001);
+	run__handshake(run);
+	RUN_CHECK(run, run->backend_n == 0);
+	RUN_CHECK(run, !fixture__close_backend(run->fx, SVC_TCP, 0));
+	run__talk(run, SVC_TCP, LAB_FAR_CLIENT, 40002);
+	run__handshake(run);
+	RUN_CHECK(run, run->backend_n == 1);
+	RUN_CHECK(run, !fixture__bump_backend(run->fx, SVC_TCP, 1, 1));
+	RUN_CHECK(run, !fixture__set_weights(run->fx, SVC_TCP, 1, 0));
+	run__talk(run, SVC_TCP, LAB_FAR_CLIENT, 40003); /* it isn't the one that it knew */
+	run__handshake(run);
+	RUN_CHECK(run, run->backend_n == 0);
+}
+
 /* No new flows any more; those that are there go on. */
 static void drained(struct run *run)
 {
@@ -226,6 +257,7 @@ static const struct scenario scenarios[] = {
 	{ "by the client's address, again", SVC_SOURCE, .body = by_client_again, .once = true },
 	{ "weight 0", SVC_TCP, .body = all_to_one, .once = true },
 	{ "by turns", SVC_TCP, .body = by_turns },
+	{ "persistence", SVC_TCP, .body = persistence },
 	{ "drained", SVC_TCP, .body = drained },
 	{ "SYN on a closed flow of a drained backend", SVC_TCP, .body = syn_on_closed_of_drained },
 	{ "removed", SVC_TCP, .body = removed },

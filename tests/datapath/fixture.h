@@ -159,6 +159,10 @@ int fixture__replace_backend(struct fixture *fx, enum service_id id, int n, uint
 
 /* A pool of these weights; 0 and 0: no slots. */
 int fixture__set_weights(struct fixture *fx, enum service_id id, unsigned int a, unsigned int b);
+/* Seconds, until the next scenario; and makes what is remembered of clients older. */
+int fixture__set_persist(struct fixture *fx, enum service_id id, uint32_t seconds);
+void fixture__age_persist(struct fixture *fx, uint32_t seconds);
+int fixture__close_backend(struct fixture *fx, enum service_id id, int n);
 /* The first backend by hash; by turns so many times the first, then once the second. */
 int fixture__set_turns(struct fixture *fx, enum service_id id, unsigned int first);
 

@@ -298,6 +298,44 @@ int fixture__set_weights(struct fixture *fx, enum service_id id, unsigned int a,
 	return bpf_map_update_elem(fx->pools[id], &zero, pool, BPF_ANY) ? -errno : 0;
 }
 
+int fixture__set_persist(struct fixture *fx, enum service_id id, uint32_t seconds)
+{
+	struct lb_service_key key = service_key(id);
+	struct lb_vip vip;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(fx->skel->maps.lb_vips), &key, &vip))
+		return -errno;
+	vip.persist = seconds * fx->hz;
+	return put(fx->skel->maps.lb_vips, &key, &vip);
+}
+
+void fixture__age_persist(struct fixture *fx, uint32_t seconds)
+{
+	int fd = bpf_map__fd(fx->skel->maps.lb_persists);
+	struct lb_persist_key key, *last = NULL;
+	struct lb_persist known;
+
+	for (; !bpf_map_get_next_key(fd, last, &key); last = &key) {
+		if (bpf_map_lookup_elem(fd, &key, &known))
+			continue;
+		known.at -= seconds * fx->hz;
+		bpf_map_update_elem(fd, &key, &known, BPF_EXIST);
+	}
+}
+
+int fixture__close_backend(struct fixture *fx, enum service_id id, int n)
+{
+	uint32_t index = fixture__backend_index(id, n);
+	struct lb_backend backend;
+	int fd = bpf_map__fd(fx->skel->maps.lb_backends);
+
+	if (bpf_map_lookup_elem(fd, &index, &backend))
+		return -errno;
+	backend.closed = 1;
+	fx->clean[id] = false;
+	return bpf_map_update_elem(fd, &index, &backend, BPF_ANY);
+}
+
 int fixture__set_turns(struct fixture *fx, enum service_id id, unsigned int first)
 {
 	struct lb_pool *pool = fx->pool;

@@ -14,6 +14,9 @@ wrong_inputs() {
 		2|add-vip 172.17.0.5:81/tcp --nosuch|--nosuch
 		2|add-vip 172.17.0.5:81/tcp --method|--method
 		2|add-vip 172.17.0.5:81/tcp --method nosuch|nosuch
+		2|add-vip 172.17.0.5:81/tcp --persist 5|5
+		2|add-vip 172.17.0.5:81/tcp --persist 25h|25h
+		1|set-vip 172.17.0.5:80/tcp --scheduler wrr --hash source|maglev
 		1|add-vip 172.17.0.5:81/tcp --announce nosuch|nosuch
 		1|set-vip 172.17.0.5:80/tcp --announce lo|lo
 		2|add-vip 172.17.0.5:81/tcp --allow 10.0.0.1/8|10.0.0.0/8

@@ -82,6 +82,24 @@ test_by_turns() {
 	! cmp -s "$LAB_DIR/turns" "$LAB_DIR/hashed" || fail "it goes on by turns"
 }
 
+# Clients come back to their backend, but not to one that is drained.
+in_both_modes clients_persist
+test_clients_persist() {
+	local i first other
+	lab_with_lbctl
+	lab_lbctl add-vip "$VIP" --scheduler wrr --persist 2s
+	lab_lbctl add-backend "$VIP" "$LAB_B1"
+	lab_lbctl add-backend "$VIP" "$LAB_B2"
+	check "$(json show vips)" '.[0].persist_ms == 2000'
+	first=$(fetch "http://$HOST/")
+	for i in 1 2 3 4 5; do
+		[ "$(fetch "http://$HOST/")" = "$first" ] || fail "the client was sent elsewhere"
+	done
+	[ "$first" = b1 ] && other=b2 || other=b1
+	[ "$first" = b1 ] && lab_lbctl drain "$VIP" "$LAB_B1" || lab_lbctl drain "$VIP" "$LAB_B2"
+	[ "$(fetch "http://$HOST/")" = "$other" ] || fail "a drained backend was sent a new flow"
+}
+
 # The proof: every packet of every connection at one backend.
 in_modes session_consistency generic native
 test_session_consistency() {
