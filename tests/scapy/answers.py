@@ -10,6 +10,7 @@ from scapy.layers.inet import GRE
 from scapy.packet import Raw
 
 import lab
+from fragments import Datagram
 from model import Flow, family_of, ip_of
 
 rng = random.Random(4714)
@@ -74,6 +75,41 @@ def test_too_big(check):
         if flow.service.is_pair:
             reported(check, flow.from_backend(rng.randbytes(1501 - header)), flow.service.iface,
                      too_big(family, lab.MTU[flow.iface]), "too_big")
+
+
+def test_fragments(check):
+    """Of IPv4's fragments the first alone is reported (RFC 1122, 3.2.2), of IPv6's all."""
+    for flow in check.flows():
+        family = flow.service.family
+        datagram = Datagram(flow, True, 256, 700)
+        datagram.send(check, 0)
+        for index in 1, 2:
+            packet = datagram.pieces[index]
+            if family == 4:
+                ip_of(packet).ttl = 1
+                check.drops(packet, flow.iface, "ttl")
+            else:
+                ip_of(packet).hlim = 1
+                reported(check, packet, flow.iface, TIME[6], "ttl")
+        datagram = Datagram(flow, True, 256, 700, ttl=1)
+        reported(check, datagram.pieces[0], flow.iface, TIME[family], "ttl")
+
+
+NO_HOSTS = {4: ("0.0.0.0", "255.255.255.255", "224.0.0.5", "127.0.0.1", "240.0.0.1"),
+            6: ("::", "ff02::1", "ff0e::7", "::1")}
+
+
+def test_no_hosts(check):
+    """Nobody is told anything whose address isn't one host's (RFC 1122, 3.2.2; RFC 4443, 2.4 e)."""
+    for service in check.services:
+        for address in NO_HOSTS[service.family]:
+            flow = Flow(service)
+            flow.client = address
+            check.where = str(flow)
+            for l4 in {}, {"flags": "S"} if service.l4 is TCP else {"chksum": 0}:
+                check.not_sent(flow.from_client(b"x", l4, ttl=1), lab.NEAR)
+            if service.l4 is TCP and service.method == "fullnat":
+                check.not_sent(flow.from_client(b"x"), lab.NEAR)
 
 
 def reset(packet):

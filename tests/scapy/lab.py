@@ -6,6 +6,7 @@
 The other ends are neighbours that don't exist: frames go in and come out by test runs.
 """
 import os
+import socket
 import subprocess
 import sys
 
@@ -82,10 +83,7 @@ class Lab:
         self.mode = mode
         self.pins = "/sys/fs/bpf/scapy-" + mode
         self.packets = 0
-        self.ifindex = {}
-        for name in NEAR, FAR:
-            with open("/sys/class/net/%s/ifindex" % name) as file:
-                self.ifindex[name] = int(file.read())
+        self.ifindex = {name: socket.if_nametoindex(name) for name in (NEAR, FAR)}
         self.lbctl("attach", NEAR, FAR, "--mode", mode, "--flow-table", table, "--flows", "4096")
         for service in services:
             self.add(service)
@@ -102,7 +100,7 @@ class Lab:
     def add(self, service):
         where = service.where(service.vip, service.vport)
         if service.is_local:
-            ip("addr replace %s dev near%s" % (service.vip, " nodad" if service.family == 6 else ""))
+            ip("addr replace %s dev lo" % service.vip)
         self.lbctl("add-vip", where, "--method", service.method)
         self.lbctl("add-backend", where, service.where(service.backend, service.bport).split("/")[0])
 

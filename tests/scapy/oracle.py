@@ -126,10 +126,12 @@ def unexplained(check, flow, view, result, iface):
             return "no error"
         return is_error(flow, view, out)
     if result.action == "tx" and out[:12] == bytes(view.data[6:12] + view.data[:6]) and \
-            service.method == "fullnat" and len(out) == view.at + (40 if view.family == 4 else 60):
+            view.proto == 6 and len(out) == view.at + (40 if view.family == 4 else 60):
         return is_reset(view, out)
-    if view.dst == packed(service.vip):
-        return is_to_backend(flow, view, out)
+    for service in check.services:
+        # Also of another service, which a changed address leads to.
+        if view.dst == packed(service.vip):
+            return is_to_backend(flow, service, view, out)
     return is_to_client(flow, view, out)
 
 
@@ -149,8 +151,7 @@ def same(view, out, sums):
     return None
 
 
-def is_to_backend(flow, view, out):
-    service = flow.service
+def is_to_backend(flow, service, view, out):
     if view.proto != (6 if service.l4 is TCP else 17):
         return "of another protocol"
     if not view.offset and view.ports[2:] != service.vport.to_bytes(2, "big"):
@@ -158,11 +159,11 @@ def is_to_backend(flow, view, out):
     sums = view.sums()
     view.data[view.ttl_at] -= 1
     if service.is_tunnel:
-        return is_tunnel(flow, view, out, sums)
+        return is_tunnel(service, view, out, sums)
     view.put(0, mac(service.mac) + mac(lab.MAC[service.iface]))
     if not service.is_pair:
         return same(view, out, sums)
-    is_flows = view.src == packed(flow.client) and \
+    is_flows = service is flow.service and view.src == packed(flow.client) and \
         (view.offset or view.ports[:2] == flow.cport.to_bytes(2, "big"))
     if not view.offset:
         if service.method == "fullnat" and is_flows:
@@ -204,8 +205,7 @@ def is_to_client(flow, view, out):
     return same_renumbered(view, out, sums)
 
 
-def is_tunnel(flow, view, out, sums):
-    service = flow.service
+def is_tunnel(service, view, out, sums):
     inner = View(out[:14] + out[14 + service.overhead:], 14, view.family)
     tos = view.data[15] if view.family == 4 else \
         int.from_bytes(view.data[14:16], "big") >> 4 & 0xff
@@ -238,7 +238,7 @@ def is_error(flow, view, out):
         return "an error to nobody"
     view.data[view.ttl_at] -= 1
     if service.is_tunnel:
-        return is_tunnel(flow, view, out, sums)
+        return is_tunnel(service, view, out, sums)
     view.put(0, mac(service.mac) + mac(lab.MAC[service.iface]))
     if not service.is_pair:
         return same(view, out, sums)

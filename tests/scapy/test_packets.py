@@ -21,8 +21,18 @@ import lab  # noqa: E402
 import malformed  # noqa: E402
 import model  # noqa: E402
 
-SKIPPED = 77
+EXIT_SKIPPED = 77
+OK, FAILED, SKIPPED = WORDS = "[       OK ] ", "[  FAILED  ] ", "[  SKIPPED ] "
 MODES = (("native", "assoc"), ("generic", "lru"))
+# What is known not to be so, and why it is left: told as skipped, and a failure once it is so.
+KNOWN = {
+    "fragments_hidden": "a UDP header is taken from Ethernet's padding",
+    "icmp_echo_cut": "an ICMP header is taken from Ethernet's padding",
+    "icmp_echo_zeros": "an echo of zeros is answered with a checksum of 0 instead of 0xffff",
+    "icmp_echo_of_no_hosts": "an echo is answered to whatever address it comes from",
+    "answers_fragments": "also later fragments of IPv4 are reported",
+    "answers_no_hosts": "errors and resets are sent to whatever address a packet comes from",
+}
 MODULES = (carried, fragments, icmp, answers, malformed)
 
 
@@ -40,12 +50,26 @@ def too_old():
     return (int(numbers[0]), int(numbers[1])) < (5, 15)
 
 
+def verdict(name, title, failures):
+    """In the words of cmocka."""
+    if name not in KNOWN:
+        word = FAILED if failures else OK
+    elif failures:
+        print("known: " + KNOWN[name])
+        word = SKIPPED
+    else:
+        print("    not known any more: " + KNOWN[name])
+        word = FAILED
+    print(word + title, flush=True)
+    return word
+
+
 def main(names):
     if too_old():
         print("SKIP: packets by scapy: Linux 5.15 or newer is needed")
-        return SKIPPED
+        return EXIT_SKIPPED
     conf.verb = 0
-    passed = failed = packets = 0
+    packets, sums = 0, dict.fromkeys(WORDS, 0)
     lab.build()
     services = model.services()
     for mode, table in MODES:
@@ -54,16 +78,15 @@ def main(names):
             its = check.Check(balancer, services)
             start, before = time.monotonic(), balancer.packets
             function(its)
-            done = "scapy_%s, %s" % (name, mode)
-            print("    %s: %d packets, %.1f s" % (done, balancer.packets - before,
+            title = "scapy_%s, %s" % (name, mode)
+            print("    %s: %d packets, %.1f s" % (title, balancer.packets - before,
                                                   time.monotonic() - start))
-            print("[  %s ] %s" % ("FAILED " if its.failures else "     OK", done), flush=True)
-            passed, failed = passed + (not its.failures), failed + bool(its.failures)
+            sums[verdict(name, title, its.failures)] += 1
         packets += balancer.packets
         balancer.close()
     print("%d packets" % packets)
-    print("%d passed, %d failed, 0 skipped" % (passed, failed))
-    return 1 if failed or not passed else 0
+    print("%d passed, %d failed, %d skipped" % tuple(sums[word] for word in WORDS))
+    return 1 if sums[FAILED] or not sums[OK] else 0
 
 
 if __name__ == "__main__":
