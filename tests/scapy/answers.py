@@ -11,7 +11,7 @@ from scapy.packet import Raw
 
 import lab
 from fragments import Datagram
-from model import Flow, family_of, ip_of
+from model import Flow, built, family_of, ip_of
 
 rng = random.Random(4714)
 ROOM = {4: 576 - 28, 6: 1280 - 48}  # for the quote: RFC 1812, 4.3.2.3; RFC 4443, 2.4
@@ -28,11 +28,11 @@ def report(packet, error):
     head = IP(src=inner.dst, dst=inner.src, tos=0xc0, ttl=64, id=0, flags="DF") if family == 4 else \
         IPv6(src=inner.dst, dst=inner.src, tc=0xc0, hlim=64)
     return (Ether(src=packet.dst, dst=packet.src) / head / error.copy() /
-            Raw(bytes(inner)[:ROOM[family]]))
+            Raw(built(inner)[:ROOM[family]]))
 
 
 def reported(check, packet, iface, error, reason, trailer=b""):
-    check.answered(bytes(packet) + trailer, iface, report(packet, error), reason)
+    check.answered(built(packet) + trailer, iface, report(packet, error), reason)
 
 
 def sides(flow, payload=b"", **fields):
@@ -136,7 +136,7 @@ def test_reset(check):
                     check.answered(packet, flow.iface, reset(packet))
         options = {"options": [Raw(b"\x01" * 8)]} if service.family == 4 else {"ext": [pad]}
         packet = flow.from_client(b"x" * 20, {"options": [("MSS", 9)], "ack": 3}, **options)
-        check.answered(bytes(packet) + bytes(9), flow.iface, reset(packet))
+        check.answered(built(packet) + bytes(9), flow.iface, reset(packet))
         for flags in "", "SA", "R", "RA", "F", "SF", "SR", "SFRPAU", "P", "U":
             check.drops(flow.from_client(b"", {"flags": flags}), flow.iface, "tcp_flags")
 
@@ -172,7 +172,7 @@ def test_others(check):
     """What is none of the balancer's business passes as it came."""
     for flow in check.flows():
         service, packet = flow.service, flow.from_client(b"payload")
-        frame, family = bytes(packet), service.family
+        frame, family = built(packet), service.family
         other = packet.copy()
         other[service.l4].dport = 9999
         check.passes(other, lab.NEAR)

@@ -7,7 +7,7 @@ from scapy.layers.inet6 import (IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHd
                                 PadN, in6_chksum)
 from scapy.packet import Raw
 
-from model import Flow, family_of, ip_of
+from model import Flow, built, family_of, ip_of
 
 SYN_OPTIONS = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1234567, 0)), ("NOP", None),
                ("WScale", 7)]
@@ -107,7 +107,7 @@ def zero_sum(flow, packet):
     out = flow.to_backend(packet) if packet.src == flow.mac else flow.to_client(packet)
     layer = out[flow.service.l4]
     layer.chksum = 0
-    data = bytes(layer)[:-2] + bytes(2)
+    data = built(layer)[:-2] + bytes(2)
     number = 6 if flow.service.l4 is TCP else 17
     total = in4_chksum(number, ip_of(out), data) if family_of(out) == 4 else \
         in6_chksum(number, ip_of(out), data)
@@ -133,7 +133,7 @@ def partial(packet):
     out = packet.copy()
     layer = out[TCP] if TCP in out else out[UDP]
     layer.chksum = 0
-    data = bytes(layer)
+    data = built(layer)
     number = 6 if TCP in out else 17
     if family_of(out) == 4:
         total = in4_chksum(number, ip_of(out), bytes(len(data)))
@@ -160,10 +160,10 @@ def test_partial_checksum(check):
             if check.is_generic and service.is_tunnel:
                 # The outer checksum is of what the stack will complete.
                 inner = bytes(ip_of(partial(with_hop(packet))))
-                expected = bytes(expected)[:-len(inner)] + inner
+                expected = built(expected)[:-len(inner)] + inner
             elif check.is_generic:
                 expected = partial(expected)
-            check.sent(frame, flow.iface, result, bytes(expected), service.iface)
+            check.sent(frame, flow.iface, result, built(expected), service.iface)
             if service.is_pair:
                 packet = flow.from_backend(rng.randbytes(size), {"flags": "SA"} if l4 else {})
                 expected = flow.to_client(packet)
@@ -193,7 +193,7 @@ def test_short_udp(check):
                     expected = short(expected, 0)
                 ends = (flow.iface, flow.service.iface)
                 ends = ends if sides[0] == "from_client" else ends[::-1]
-                check.becomes(bytes(packet), ends[0], bytes(expected), ends[1])
+                check.becomes(built(packet), ends[0], built(expected), ends[1])
 
 
 def short(packet, extra):

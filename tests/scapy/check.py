@@ -3,7 +3,7 @@
 from scapy.layers.inet import TCP
 
 import lab
-from model import Flow
+from model import Flow, built
 
 SHOWN = 5  # failures of a test that are told in full
 
@@ -57,22 +57,22 @@ class Check:
 
     def passes(self, frame, iface):
         """To the host, as it came."""
-        frame = bytes(frame)
+        frame = built(frame)
         return self.compare(frame, self.lab.run(frame, iface), frame, "pass")
 
     def drops(self, frame, iface, reason):
-        frame = bytes(frame)
+        frame = built(frame)
         return self.compare(frame, self.lab.run(frame, iface), None, "drop", drops=[reason])
 
     def answered(self, frame, iface, expected, reason=None):
         """Back the way it came, by something else."""
-        frame = bytes(frame)
-        return self.compare(frame, self.lab.run(frame, iface), bytes(expected), "tx",
+        frame = built(frame)
+        return self.compare(frame, self.lab.run(frame, iface), built(expected), "tx",
                             drops=[reason] if reason else [])
 
     def not_sent(self, frame, iface):
         """Malformed: the host's, as it came, or dropped by name."""
-        frame = bytes(frame)
+        frame = built(frame)
         result = self.lab.run(frame, iface)
         if result.action == "drop" and len(result.drops) == 1:
             return True
@@ -80,18 +80,18 @@ class Check:
 
     def forwarded(self, flow, packet, trailer=b""):
         """A packet of the client's."""
-        frame = bytes(packet) + trailer
+        frame = built(packet) + trailer
         result = self.lab.run(frame, flow.iface)
         if flow.sport is None and not flow.learn(result.frame):
             self.fail("no port to be learnt", frame, None, result.frame)
             return False
-        return self.sent(frame, flow.iface, result, bytes(flow.to_backend(packet)) + trailer,
+        return self.sent(frame, flow.iface, result, built(flow.to_backend(packet)) + trailer,
                          flow.service.iface)
 
     def replied(self, flow, packet, trailer=b""):
         """A packet of the backend's."""
-        return self.becomes(bytes(packet) + trailer, flow.service.iface,
-                            bytes(flow.to_client(packet)) + trailer, flow.iface)
+        return self.becomes(built(packet) + trailer, flow.service.iface,
+                            built(flow.to_client(packet)) + trailer, flow.iface)
 
     def open(self, service, client=None):
         """A flow with its handshake behind it."""

@@ -8,7 +8,7 @@ from scapy.layers.inet6 import (IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv
                                 PadN, defragment6, fragment6)
 from scapy.packet import Raw
 
-from model import hop, ip_of
+from model import built, hop, ip_of
 
 numbers = itertools.count(1)
 rng = random.Random(4712)
@@ -79,7 +79,7 @@ class Datagram:
         return out
 
     def send(self, check, index, trailer=b"", alone=False):
-        frame = bytes(self.pieces[index]) + trailer
+        frame = built(self.pieces[index]) + trailer
         result = check.lab.run(frame, self.ends[0])
         if self.new_number is None:
             self.new_number = self.number_in(result.frame)
@@ -88,7 +88,7 @@ class Datagram:
             return False
         self.left.append(result.frame[:len(result.frame) - len(trailer)])
         expected = self.expected_alone(index) if alone else self.expected(index)
-        return check.sent(frame, self.ends[0], result, bytes(expected) + trailer, self.ends[1])
+        return check.sent(frame, self.ends[0], result, built(expected) + trailer, self.ends[1])
 
     def together(self, check):
         """Scapy makes of the pieces what it makes of the whole."""
@@ -238,7 +238,7 @@ def test_hidden(check):
         header = IPv6ExtHdrFragment(id=0x20000 + next(numbers), m=1)
         packet = flow.packet(flow.client, flow.service.vip, flow.mac, flow.from_client().dst, Raw(b""),
                              ext=[header, last])
-        check.drops(bytes(packet) + bytes(layer), flow.iface, "fragment_tiny")
+        check.drops(built(packet) + bytes(layer), flow.iface, "fragment_tiny")
 
 
 def test_lying(check):

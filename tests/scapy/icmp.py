@@ -11,7 +11,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 import lab
-from model import family_of, ip_of
+from model import built, family_of, ip_of
 
 rng = random.Random(4713)
 
@@ -42,7 +42,7 @@ def quote_of(packet, ttl, l4_bytes):
         layer.ttl = ttl
     else:
         layer.hlim = ttl
-    data = bytes(layer)
+    data = built(layer)
     header = len(data) - len(bytes(seen[TCP] if TCP in seen else seen[UDP]))
     return data[:header + l4_bytes]
 
@@ -85,8 +85,8 @@ class About:
         return out
 
     def carried(self, check, error, l4_bytes=200, trailer=b"", **fields):
-        check.becomes(bytes(self.error(error, l4_bytes, **fields)) + trailer, self.iface,
-                      bytes(self.expected(error, l4_bytes, **fields)) + trailer, self.egress)
+        check.becomes(built(self.error(error, l4_bytes, **fields)) + trailer, self.iface,
+                      built(self.expected(error, l4_bytes, **fields)) + trailer, self.egress)
 
 
 def abouts(check, **fields):
@@ -149,7 +149,7 @@ def test_errors_in_other_headers(check):
                 expected = with_hop_by_hop(about.expected(ERRORS[6][1], l4_bytes))
             else:
                 expected = about.flow.to_backend(packet)
-            check.becomes(bytes(packet), about.iface, bytes(expected), about.egress)
+            check.becomes(built(packet), about.iface, built(expected), about.egress)
 
 
 def with_hop_by_hop(packet):

@@ -10,7 +10,7 @@ from scapy.packet import Raw
 import lab
 from answers import sides
 from icmp import About, ERRORS, echo
-from model import ip_of
+from model import built, ip_of
 from oracle import explain
 
 rng = random.Random(4715)
@@ -29,7 +29,7 @@ def test_truncated(check):
     """The frame ends at each byte of its headers, and a little behind."""
     for flow in check.flows():
         for packet, iface in sides(flow, bytes(30)):
-            frame = bytes(packet)
+            frame = built(packet)
             for size in range(14, len(frame)):
                 check.not_sent(frame[:size], iface)
 
@@ -59,7 +59,7 @@ def test_nibbles(check):
     """Version, header lengths: all values but the right one."""
     for flow in check.flows():
         for packet, iface in sides(flow, bytes(8)):
-            frame = bytearray(bytes(packet))
+            frame = bytearray(built(packet))
             right = frame[14]
             for value in {*range(right & 15, 256, 16), *range(right & 0xf0, (right & 0xf0) + 16)}:
                 if value == right or flow.service.family == 6 and value >> 4 == 6:
@@ -80,7 +80,7 @@ def test_lengths(check):
         family, is_tcp = flow.service.family, flow.service.l4 is TCP
         least = 20 if is_tcp else 8
         for packet, iface in sides(flow, bytes(20)):
-            right = len(bytes(packet)) - 14
+            right = len(built(packet)) - 14
             name, base = ("len", 20) if family == 4 else ("plen", 0)
             real = right if family == 4 else right - 40
             for value in [*range(0, base, 3), *range(base, base + least, 3), base + least - 1, real + 1,
@@ -136,7 +136,7 @@ def test_chain_soup(check):
 def test_fuzz(check):
     """Good frames with a few bytes changed: whatever leaves has to be explained."""
     for flow in check.flows():
-        frames = [(bytes(packet), iface) for packet, iface in sides(flow, rng.randbytes(20))]
+        frames = [(built(packet), iface) for packet, iface in sides(flow, rng.randbytes(20))]
         about = About(flow, False)
         frames.append((bytes(about.error(ERRORS[flow.service.family][3], 60)), about.iface))
         for _ in range(60):

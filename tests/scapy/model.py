@@ -27,6 +27,17 @@ def ip_of(packet):
     return packet[1]
 
 
+def built(packet):
+    """Its bytes. Scapy would first look for fields that stand for many values, of which there are none."""
+    if isinstance(packet, bytes):
+        return packet
+    layer = packet
+    while layer:
+        layer.explicit = 1
+        layer = layer.payload
+    return bytes(packet)
+
+
 def family_of(packet):
     return 4 if isinstance(ip_of(packet), IP) else 6
 
@@ -169,7 +180,7 @@ class Flow:
             layer = layer / UDP(sport=self.sport, dport=GUE_PORT) / GUE(proto=proto)
             if service.backend_family == 4:
                 layer[UDP].chksum = 0
-        return Ether(src=packet.src, dst=packet.dst) / layer / Raw(bytes(inner))
+        return Ether(src=packet.src, dst=packet.dst) / layer / Raw(built(inner))
 
     def learn(self, frame):
         """The port that the balancer chose."""
