@@ -128,6 +128,25 @@ def test_zero_checksum(check):
             check.replied(flow, zero_sum(flow, flow.from_backend(rng.randbytes(size))))
 
 
+def test_zero_outer_checksum(check):
+    """The same of gue's, whose 0 would mean that there is none."""
+    for flow in check.flows(lambda service: service.method == "gue" and service.backend_family == 6):
+        is_v6 = flow.service.family == 6
+        if not is_v6 and flow.service.l4 is TCP:
+            continue  # nothing in it can be chosen so
+        for size in 2, 64:
+            packet = flow.from_client(bytes(size), {} if is_v6 else {"chksum": 0})
+            outer = flow.to_backend(packet)
+            total = int.from_bytes(built(outer)[60:62], "big")
+            if is_v6:
+                ip_of(packet).fl = total
+            else:
+                packet[Raw].load = bytes(size - 2) + total.to_bytes(2, "big")
+            if built(flow.to_backend(packet))[60:62] != b"\xff\xff":
+                check.fail("the case isn't one")
+            check.forwarded(flow, packet)
+
+
 def partial(packet):
     """The packet as a local stack leaves it: its checksum is that of the pseudo header alone."""
     out = packet.copy()

@@ -203,7 +203,7 @@ def test_no_answer_to_errors(check):
 def test_not_ours(check):
     """About flows that nobody has, of other protocols, later fragments; to another address."""
     for about in abouts(check):
-        flow, family = about.flow, about.flow.service.family
+        family = about.flow.service.family
         error = ERRORS[family][1]
         quote = quote_of(about.seen, 33, 60)
         header = len(quote) - 60
