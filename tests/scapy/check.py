@@ -98,7 +98,8 @@ class Check:
         flow = Flow(service, client)
         self.where = str(flow)
         is_tcp = service.l4 is TCP
-        self.forwarded(flow, flow.from_client(l4={"flags": "S", "seq": 999, "ack": 0} if is_tcp else {}))
+        syn = {"flags": "S", "seq": 999, "ack": 0} if is_tcp else {}
+        self.forwarded(flow, flow.from_client(l4=syn))
         if service.is_pair:
             self.replied(flow, flow.from_backend(
                 l4={"flags": "SA", "seq": 5000, "ack": 1000} if is_tcp else {}))

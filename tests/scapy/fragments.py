@@ -154,7 +154,8 @@ def test_numbers(check):
         if not service.is_pair:
             continue
         for client in lab.CLIENT, lab.REMOTE:
-            datagram = Datagram(check.open(service, client[service.family]), True, 256, 300, number=0x4242)
+            flow = check.open(service, client[service.family])
+            datagram = Datagram(flow, True, 256, 300, number=0x4242)
             datagram.send(check, 0)
             datagram.send(check, 1)
             key = datagram.is_v6, datagram.new_number
@@ -224,7 +225,7 @@ def test_overlap(check):
 
 
 def test_tiny(check):
-    """A first fragment without all of the transport header (RFC 1858); the others are of no use then."""
+    """A first fragment without all of the transport header (RFC 1858)."""
     for flow in check.flows(lambda service: service.l4 is TCP):
         for size in 8, 16:
             datagram = Datagram(flow, True, size, 100)
@@ -240,8 +241,8 @@ def test_hidden(check):
         last = DEST.copy()
         last.nh = 6 if flow.service.l4 is TCP else 17
         header = IPv6ExtHdrFragment(id=0x20000 + next(numbers), m=1)
-        packet = flow.packet(flow.client, flow.service.vip, flow.mac, flow.from_client().dst, Raw(b""),
-                             ext=[header, last])
+        packet = flow.packet(flow.client, flow.service.vip, flow.mac, flow.from_client().dst,
+                             Raw(b""), ext=[header, last])
         check.drops(built(packet) + bytes(layer), flow.iface, "fragment_tiny")
 
 

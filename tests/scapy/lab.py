@@ -102,7 +102,8 @@ class Lab:
         if service.is_local:
             ip("addr replace %s dev lo" % service.vip)
         self.lbctl("add-vip", where, "--method", service.method)
-        self.lbctl("add-backend", where, service.where(service.backend, service.bport).split("/")[0])
+        backend = service.where(service.backend, service.bport).split("/")[0]
+        self.lbctl("add-backend", where, backend)
 
     def run(self, frame, iface):
         self.packets += 1

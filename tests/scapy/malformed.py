@@ -35,8 +35,9 @@ def test_truncated(check):
 
 
 def test_truncated_chains(check):
-    hop, dest = IPv6ExtHdrHopByHop(options=[PAD]), IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(20))])
-    for flow in check.flows(lambda service: service.family == 6 and service.method in ("fullnat", "gue")):
+    hop = IPv6ExtHdrHopByHop(options=[PAD])
+    dest = IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(20))])
+    for flow in check.flows(lambda its: its.family == 6 and its.method in ("fullnat", "gue")):
         ext = [hop, dest, IPv6ExtHdrFragment(id=5), dest]
         frame = bytes(flow.from_client(bytes(12), ext=ext))
         for size in range(14, len(frame)):
@@ -83,8 +84,8 @@ def test_lengths(check):
             right = len(built(packet)) - 14
             name, base = ("len", 20) if family == 4 else ("plen", 0)
             real = right if family == 4 else right - 40
-            for value in [*range(0, base, 3), *range(base, base + least, 3), base + least - 1, real + 1,
-                          real + 2, 0xffff]:
+            for value in [*range(0, base, 3), *range(base, base + least, 3), base + least - 1,
+                          real + 1, real + 2, 0xffff]:
                 bad = packet.copy()
                 setattr(ip_of(bad), name, value)
                 check.not_sent(bad, iface)

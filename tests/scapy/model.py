@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""What the data path has to make of a packet, said in layers of scapy: these compute every length and
-checksum from scratch. A packet is an unbuilt one; translating is changing fields of a copy."""
+"""What the data path has to make of a packet, said in layers of scapy: these compute every length
+and checksum from scratch. A packet is an unbuilt one; translating is changing fields of a copy."""
 import itertools
 
 from scapy.fields import BitField, ByteEnumField, ShortField
@@ -28,7 +28,7 @@ def ip_of(packet):
 
 
 def built(packet):
-    """Its bytes. Scapy would first look for fields that stand for many values, of which there are none."""
+    """Its bytes, without scapy's search for fields that stand for many values."""
     if isinstance(packet, bytes):
         return packet
     layer = packet
@@ -209,7 +209,7 @@ def hop(packet, smac, dmac):
 
 
 def services():
-    """All methods and families; of some the backend is elsewhere, or the VIP one of the host's own."""
+    """All methods and families; of some the backend is elsewhere, or the VIP is the host's own."""
     kinds = [(method, family, family, "far", False) for method in ("fullnat", "nat", "dsr")
              for family in (4, 6)]
     kinds += [(method, family, other, "far", False) for method in ("ipip", "gue")

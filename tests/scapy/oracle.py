@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
-"""Explains what became of any frame at all, also of one with wrong checksums: those stay wrong by as
-much, so the sum over all that a checksum is of is the same before and behind the balancer."""
+"""Explains what became of any frame at all, also of one with wrong checksums: those stay wrong by
+as much, so the sum over all that a checksum is of is the same before and behind the balancer."""
 import ipaddress
 
 from scapy.layers.inet import IP, TCP, UDP
@@ -212,9 +212,11 @@ def is_tunnel(service, view, out, sums):
     length = view.end - view.at
     proto = 4 if view.family == 4 else 41
     number = 17 if service.method == "gue" else proto
-    head = IP(src=service.own, dst=service.backend, tos=tos, ttl=64, id=0, flags="DF", proto=number) \
-        if service.backend_family == 4 else \
-        IPv6(src=service.own, dst=service.backend, tc=tos, hlim=64, nh=number)
+    if service.backend_family == 4:
+        head = IP(src=service.own, dst=service.backend, tos=tos, ttl=64, id=0, flags="DF",
+                  proto=number)
+    else:
+        head = IPv6(src=service.own, dst=service.backend, tc=tos, hlim=64, nh=number)
     payload = Raw(bytes(inner.data[14:14 + length]))
     if service.method == "gue":
         at = 14 + service.overhead - 12
@@ -285,7 +287,8 @@ def is_echo(view, out):
 def is_report(view, out):
     """The error quotes the packet as it came; all its own sums are right."""
     answer = view_of(out)
-    if answer.src != view.dst or answer.dst != view.src or out[:12] != view.get(6, 6) + view.get(0, 6):
+    if (answer.src, answer.dst) != (view.dst, view.src) or \
+            out[:12] != view.get(6, 6) + view.get(0, 6):
         return "reported to somebody else"
     room = 548 if view.family == 4 else 1232
     quote = bytes(view.data[view.at:view.end])[:room]

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause OR GPL-2.0-only
 /*
- * runner DIR MODE: runs packets through the program that lbctl has pinned in DIR for MODE, native or
- * generic. Each line in is "IFINDEX HEX", a frame and where it comes in; each line out is
- * "ACTION EGRESS DROPS HEX": what became of it, the interface that the handed-over one names (0: none),
- * the drop reasons that were counted ("-": none).
+ * runner DIR MODE: runs packets through the program that lbctl has pinned in DIR for MODE, native
+ * or generic. Each line in is "IFINDEX HEX", a frame and where it comes in; each line out is
+ * "ACTION EGRESS DROPS HEX": what became of it, the interface that the handed-over one names (0:
+ * none), the drop reasons that were counted ("-": none).
  */
 #define _GNU_SOURCE
 #include <errno.h>
