@@ -67,6 +67,8 @@ class Check:
     def answered(self, frame, iface, expected, reason=None):
         """Back the way it came, by something else."""
         frame = built(frame)
+        if reason:
+            self.lab.slow_down()
         return self.compare(frame, self.lab.run(frame, iface), built(expected), "tx",
                             drops=[reason] if reason else [])
 

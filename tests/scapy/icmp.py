@@ -11,7 +11,7 @@ from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 import lab
-from model import built, family_of, ip_of
+from model import Flow, built, family_of, ip_of
 
 rng = random.Random(4713)
 
@@ -227,6 +227,21 @@ def test_not_ours(check):
             frame = bytes(about.error(error))
             at = 34 if family == 4 else 54
             check.passes(frame[:at] + bytes([number]) + frame[at + 1:], about.iface)
+
+
+def test_to_another(check):
+    """Sent to one VIP, quoting another's packet, where both have a flow of these ports."""
+    for one, other in zip(check.services, check.services[4:]):
+        if one.family == other.family and one.l4 is other.l4:
+            flows = check.open(one), Flow(other)
+            flows[1].cport = flows[0].cport
+            flows[1].sport = flows[1].sport and flows[0].cport
+            syn = {"flags": "S"} if one.l4 is TCP else {}
+            check.forwarded(flows[1], flows[1].from_client(b"", syn))
+            abouts_of = [About(flow, False) for flow in flows]
+            for about, dst in zip(abouts_of, (other.vip, one.vip)):
+                about.dst = dst
+                check.passes(about.error(ERRORS[one.family][2]), about.iface)
 
 
 def test_about_the_tunnel(check):

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 
 NEAR, FAR = "near", "far"
 MTU = {NEAR: 1500, FAR: 1400}
@@ -82,7 +83,8 @@ class Lab:
     def __init__(self, mode, table, services):
         self.mode = mode
         self.pins = "/sys/fs/bpf/scapy-" + mode
-        self.packets = 0
+        self.packets = self.reports = 0
+        self.since = time.monotonic()
         self.ifindex = {name: socket.if_nametoindex(name) for name in (NEAR, FAR)}
         self.lbctl("attach", NEAR, FAR, "--mode", mode, "--flow-table", table, "--flows", "4096")
         for service in services:
@@ -104,6 +106,13 @@ class Lab:
         self.lbctl("add-vip", where, "--method", service.method)
         backend = service.where(service.backend, service.bport).split("/")[0]
         self.lbctl("add-backend", where, backend)
+
+    def slow_down(self):
+        """Of a thousand errors a second no more are sent: so not more than half of them."""
+        self.reports += 1
+        if self.reports % 500 == 0:
+            time.sleep(max(0, self.since + 1.1 - time.monotonic()))
+            self.since = time.monotonic()
 
     def run(self, frame, iface):
         self.packets += 1
