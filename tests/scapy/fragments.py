@@ -249,17 +249,16 @@ def test_hidden(check):
 def test_lying(check):
     """Pieces that can't be: of no whole units though more follow, and beyond 65535 bytes."""
     for datagram in datagrams(check, 256, 700):
-        for piece, offset, more in (b"x" * 13, 8, 1), (b"x" * 80, 0x1fff, 0), (b"x" * 80, 0x1fff, 1):
+        datagram.send(check, 0)
+        for size, offset, more in (13, 40, 1), (0, 40, 1), (0, 40, 0), (80, 0x1fff, 0), (80, 0x1fff, 1):
             packet = datagram.pieces[1].copy()
             if datagram.is_v6:
                 header = packet[IPv6ExtHdrFragment]
                 header.offset, header.m = offset, more
-                ip_of(packet).plen = None
             else:
                 header = ip_of(packet)
-                header.frag, header.flags, header.len = offset, "MF" * more, None
-                header.chksum = None
+                header.frag, header.flags = offset, "MF" * more
             header.remove_payload()
-            check.not_sent(packet / Raw(piece), datagram.ends[0])
-        for index in range(len(datagram.pieces)):
+            check.not_sent(packet / Raw(bytes(size)), datagram.ends[0])
+        for index in range(1, len(datagram.pieces)):
             datagram.send(check, index)

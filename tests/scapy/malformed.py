@@ -10,7 +10,7 @@ from scapy.packet import Raw
 import lab
 from answers import sides
 from icmp import About, ERRORS, echo
-from model import built, ip_of
+from model import Flow, built, ip_of
 from oracle import explain
 
 rng = random.Random(4715)
@@ -75,6 +75,23 @@ def test_nibbles(check):
                     refused(check, flow, packet, bad, iface)
 
 
+def test_short_header(check):
+    """An IPv4 header that says to be shorter than it can, where something in it looks like the port."""
+    for service in check.services:
+        if service.family == 6:
+            continue
+        flow = Flow(service)
+        flow.client = "198.51.0.%d" % service.vport
+        check.where = str(flow)
+        header = 40 if service.l4 is TCP else 28
+        packet = flow.from_client(bytes(service.vport - header), id=20)
+        for ihl in range(5):
+            ip_of(packet).ihl = ihl
+            for tos in 0, 0x50:
+                ip_of(packet).tos = tos
+                check.drops(packet, lab.NEAR, "malformed")
+
+
 def test_lengths(check):
     """Lengths beyond the packet, or too short for the header."""
     for flow in check.flows():
@@ -97,6 +114,17 @@ def test_lengths(check):
                 bad = packet.copy()
                 bad[UDP].len = value
                 refused(check, flow, packet, bad, iface)
+
+
+def test_hidden(check):
+    """The payload ends within the headers, which go on as Ethernet's padding."""
+    hop, dest = IPv6ExtHdrHopByHop(options=[PAD]), IPv6ExtHdrDestOpt(options=[PAD])
+    for flow in check.flows(lambda service: service.family == 6):
+        for ext in [dest], [hop, dest], [IPv6ExtHdrFragment(id=6)]:
+            packet = flow.from_client(bytes(9), ext=ext)
+            for length in range(8 * len(ext) + (20 if flow.service.l4 is TCP else 8)):
+                ip_of(packet).plen = length
+                check.not_sent(packet, flow.iface)
 
 
 def test_option_soup(check):
