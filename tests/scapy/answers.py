@@ -211,6 +211,14 @@ def test_others(check):
             check.passes(frame[:12] + kind.to_bytes(2, "big") + frame[14:], lab.NEAR)
         if family == 4:
             check.passes(link / ARP(pdst=service.vip), lab.NEAR)
+        if family == 6:
+            ip_of(other).src = "::ffff:192.0.2.10"
+            ip_of(other).dst = service.vip
+            other[service.l4].dport = service.vport
+            check.passes(other, lab.NEAR)
+        else:
+            mapped = IPv6(src="2001:db8:1::10", dst="::ffff:" + service.vip)
+            check.passes(link / mapped / packet[service.l4].copy(), lab.NEAR)
         swapped = b"\x86\xdd" if family == 4 else b"\x08\x00"
         check.passes(frame[:12] + swapped + frame[14:], lab.NEAR)
 

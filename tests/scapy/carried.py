@@ -7,6 +7,7 @@ from scapy.layers.inet6 import (IPv6ExtHdrDestOpt, IPv6ExtHdrHopByHop, IPv6ExtHd
                                 PadN, in6_chksum)
 from scapy.packet import Raw
 
+from fragments import Datagram
 from model import Flow, built, family_of, ip_of
 
 SYN_OPTIONS = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1234567, 0)), ("NOP", None),
@@ -129,6 +130,17 @@ def test_zero_checksum(check):
             check.replied(flow, zero_sum(flow, flow.from_backend(rng.randbytes(size))))
 
 
+def test_zero_fragments(check):
+    """UDP's rule holds for fragments, too."""
+    for flow in check.flows(lambda service: service.is_pair and service.l4 is UDP):
+        for by_client in True, False:
+            datagram = Datagram(flow, by_client, 64, 200)
+            zero_sum(flow, datagram.whole)
+            datagram.pieces = datagram.cut(datagram.whole)
+            for index in range(len(datagram.pieces)):
+                datagram.send(check, index)
+
+
 def test_zero_outer_checksum(check):
     """The same of gue's, whose 0 would mean that there is none."""
     for flow in check.flows(lambda its: its.method == "gue" and its.backend_family == 6):
@@ -184,6 +196,12 @@ def test_partial_checksum(check):
             elif check.is_generic:
                 expected = partial(expected)
             check.sent(frame, flow.iface, result, built(expected), service.iface)
+            if service.is_pair and size > 1 and not size % 2:
+                packet = zero_sum(flow, packet)
+                expected = flow.to_backend(packet)
+                if check.is_generic:
+                    expected = partial(expected)
+                check.becomes(built(partial(packet)), flow.iface, built(expected), service.iface)
             if service.is_pair:
                 packet = flow.from_backend(rng.randbytes(size), {"flags": "SA"} if l4 else {})
                 expected = flow.to_client(packet)

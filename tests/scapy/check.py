@@ -5,7 +5,8 @@ from scapy.layers.inet import TCP
 import lab
 from model import Flow, built
 
-SHOWN = 5  # failures of a test that are told in full
+SHOWN = 5   # failures of a test that are told
+TOLD = 160  # bytes of a frame
 
 
 class Check:
@@ -28,7 +29,7 @@ class Check:
         print("    %s: %s" % (self.where, what))
         for name, data in ("in", frame), ("expected", expected), ("got", got):
             if data is not None:
-                print("      %-8s %4d %s" % (name, len(data), data.hex()))
+                print("      %-8s %4d %s" % (name, len(data), data[:TOLD].hex()))
 
     def compare(self, frame, result, expected, action, egress=0, drops=()):
         """Tells whether all of it is so."""

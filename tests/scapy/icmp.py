@@ -3,14 +3,16 @@
 import itertools
 import random
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet import ICMP, IP, TCP, UDP, in4_chksum
 from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest,
                                 ICMPv6PacketTooBig, ICMPv6ParamProblem, ICMPv6TimeExceeded, IPv6,
-                                IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, PadN)
+                                IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, PadN,
+                                in6_chksum)
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
 
 import lab
+from carried import zero_sum
 from model import Flow, built, family_of, ip_of
 
 rng = random.Random(4713)
@@ -121,6 +123,26 @@ def test_quotes(check):
             check.passes(cut + bytes(about.error(ERRORS[family][3]))[len(cut):], about.iface)
         about.carried(check, ERRORS[family][0], 9, trailer=rng.randbytes(17))
         about.carried(check, ERRORS[family][0], 21, trailer=rng.randbytes(4))
+
+
+def test_quotes_of_zero(check):
+    """Quotes whose checksum is 0, or was sent as 0xffff instead of it (RFC 768)."""
+    for flow in check.flows(lambda service: service.is_pair):
+        family = flow.service.family
+        for by_client in False, True:
+            about = About(flow, by_client)
+            zero_sum(flow, about.sent)  # 0 here
+            about.seen = (flow.to_backend if by_client else flow.to_client)(about.sent)
+            about.carried(check, ERRORS[family][2])
+            layer = about.sent[flow.service.l4]
+            layer.chksum = 0
+            data = built(layer)[:-2] + bytes(2)  # 0 where it comes from
+            sum_of = in4_chksum if family == 4 else in6_chksum
+            total = sum_of(6 if flow.service.l4 is TCP else 17, ip_of(about.sent), data)
+            about.sent[Raw].load = about.sent[Raw].load[:-2] + total.to_bytes(2, "big")
+            layer.chksum = None
+            about.seen = (flow.to_backend if by_client else flow.to_client)(about.sent)
+            about.carried(check, ERRORS[family][2])
 
 
 def test_quoted_headers(check):
@@ -301,6 +323,17 @@ def test_echo_of_no_hosts(check):
             packet = echo(service, lab.CLIENT[service.family], b"x")
             ip_of(packet).src = address
             check.not_sent(packet, lab.NEAR)
+
+
+def test_echo_to_others(check):
+    """To no VIP: the host answers, or whose it is."""
+    for service in check.services:
+        check.where = "echo beside %s" % service
+        for address in service.own, service.backend, lab.OWN[lab.NEAR][service.backend_family]:
+            packet = echo(service, lab.CLIENT[service.family], b"x")
+            if service.family == service.backend_family:
+                ip_of(packet).dst = address
+                check.passes(packet, lab.NEAR)
 
 
 def test_echo_checksums(check):

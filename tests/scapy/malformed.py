@@ -25,13 +25,21 @@ def refused(check, flow, packet, bad, iface):
         check.passes(bad, iface)
 
 
+def kept_from(check, flow, packet, bad, iface):
+    """Malformed so that its ports may not be known: the host's, if it may be a reply of method nat."""
+    if flow.service.method == "nat" and ip_of(packet).dst == flow.client:
+        check.passes(bad, iface)
+    else:
+        check.not_sent(bad, iface)
+
+
 def test_truncated(check):
     """The frame ends at each byte of its headers, and a little behind."""
     for flow in check.flows():
         for packet, iface in sides(flow, bytes(30)):
             frame = built(packet)
             for size in range(14, len(frame)):
-                check.not_sent(frame[:size], iface)
+                kept_from(check, flow, packet, frame[:size], iface)
 
 
 def test_truncated_chains(check):
@@ -105,9 +113,9 @@ def test_lengths(check):
                           real + 1, real + 2, 0xffff]:
                 bad = packet.copy()
                 setattr(ip_of(bad), name, value)
-                check.not_sent(bad, iface)
+                kept_from(check, flow, packet, bad, iface)
                 if value != real + 1:
-                    check.not_sent(bytes(bad) + bytes(1), iface)
+                    kept_from(check, flow, packet, bytes(bad) + bytes(1), iface)
             if is_tcp:
                 continue
             for value in [*range(8), 29, 30, 0x7fff, 0xffff]:
