@@ -42,6 +42,19 @@ def test_truncated(check):
                 kept_from(check, flow, packet, frame[:size], iface)
 
 
+def test_short_packets(check):
+    """The packet ends within the transport header, and says so."""
+    for flow in check.flows():
+        name, base = ("len", 20) if flow.service.family == 4 else ("plen", 0)
+        for packet, iface in sides(flow):
+            whole = bytes(packet)
+            header = len(bytes(packet[flow.service.l4]))
+            for size in range(header):
+                setattr(ip_of(packet), name, base + size)
+                bad = bytes(packet)[:len(whole) - header + size]
+                kept_from(check, flow, packet, bad, iface)
+
+
 def test_truncated_chains(check):
     hop = IPv6ExtHdrHopByHop(options=[PAD])
     dest = IPv6ExtHdrDestOpt(options=[PadN(optdata=bytes(20))])
