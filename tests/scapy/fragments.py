@@ -9,7 +9,7 @@ from scapy.layers.inet6 import (IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv
 from scapy.packet import Raw
 
 import lab
-from model import built, hop, ip_of
+from model import Flow, built, hop, ip_of
 
 numbers = itertools.count(1)
 rng = random.Random(4712)
@@ -162,6 +162,24 @@ def test_numbers(check):
             if key in seen:
                 check.fail("identification %#x twice" % datagram.new_number)
             seen.add(key)
+
+
+def test_many_clients(check):
+    """At the same time, with one identification: each datagram stays what it is."""
+    for service in check.services:
+        if service.method != "fullnat" or service.place != "far" or service.l4 is not UDP:
+            continue
+        datagrams_of = []
+        for number in range(1, 255):
+            flow = Flow(service, lab.REMOTE[service.family])
+            flow.client = ("198.51.100.%d" if service.family == 4 else "2001:db8:51::%x") % number
+            check.where = str(flow)
+            datagrams_of.append(Datagram(flow, True, 64, 100, number=0x4343))
+            check.forwarded(flow, flow.from_client())
+            datagrams_of[-1].send(check, 0)
+        for datagram in datagrams_of:
+            check.where = str(datagram.flow)
+            datagram.send(check, 1)
 
 
 def test_extensions(check):
