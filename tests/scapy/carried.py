@@ -14,7 +14,7 @@ SYN_OPTIONS = [("MSS", 1460), ("SAckOK", b""), ("Timestamp", (1234567, 0)), ("NO
                ("WScale", 7)]
 DATA_OPTIONS = [("NOP", None), ("NOP", None), ("Timestamp", (1234567, 7654321)), ("NOP", None),
                 ("NOP", None), ("SAck", (100, 200, 300, 400))]
-PAYLOADS = (1, 2, 3, 7, 64, 255, 536, 1201)
+PAYLOADS = (1, 2, 7, 255, 1201)
 rng = random.Random(4711)
 
 
@@ -180,7 +180,7 @@ def test_partial_checksum(check):
     for service in check.services:
         flow = Flow(service)
         check.where = str(flow)
-        for number, size in enumerate((0, 1, 2, 31, 32, 257, 800, 1001)):
+        for number, size in enumerate((0, 1, 2, 31, 32, 257, 1000)):
             l4 = {"flags": "S", "ack": 0} if service.l4 is TCP and not number else {}
             packet = flow.from_client(rng.randbytes(size), l4)
             frame = bytes(partial(packet))
