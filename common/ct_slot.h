@@ -167,17 +167,30 @@ static inline __u16 ct_way_make(__u32 index, __u32 fib_generation)
 #define CT_ENDS_TURNED 1ULL
 #endif
 
+/* Eight bytes of an address as they are written. */
+static inline __u64 ct_number(__u64 word)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return __builtin_bswap64(word);
+#else
+	return word;
+#endif
+}
+
 /*
  * Multiply-shift over the words (Dietzfelbinger et al., 1997; all products at once, no round waits
  * for the one before); only the highest bits are good. The multipliers are secret, so that nobody
- * outside can choose flows that fall into one set. Of the local address and not of its id, so that a
- * packet's set can be fetched while its address is still being looked up.
+ * outside can choose flows that fall into one set. Addresses count as numbers, with what hosts and
+ * networks differ by in the low bits: those reach all bits of a product, the highest ones only its
+ * highest. Of the local address and not of its id, so that a packet's set can be fetched while its
+ * address is still being looked up.
  */
 static inline __u64 ct_hash(const struct lb_addr *remote, const struct lb_addr *local, __u64 ends,
 			    const volatile __u64 *factors)
 {
-	return remote->q[0] * factors[0] + remote->q[1] * factors[1] + local->q[0] * factors[2] +
-	       local->q[1] * factors[3] + (ends & CT_ENDS_FLOW) * factors[4];
+	return ct_number(remote->q[0]) * factors[0] + ct_number(remote->q[1]) * factors[1] +
+	       ct_number(local->q[0]) * factors[2] + ct_number(local->q[1]) * factors[3] +
+	       (ends & CT_ENDS_FLOW) * factors[4];
 }
 
 /* The multipliers of a seed. */

@@ -6,7 +6,8 @@
 /* X(NAME, "reason", "help") */
 #define LB_DROP_REASONS(X)                                                                         \
 	X(MALFORMED, "malformed",                                                                  \
-	  "headers or lengths contradict each other: look at the sender, or at a broken link")     \
+	  "headers or lengths contradict each other, or the source is no host's address: look at " \
+	  "the sender, or at a broken link")                                                       \
 	X(FRAGMENT, "fragment",                                                                    \
 	  "a later fragment of a datagram that has no flow, since its first was dropped: see the "   \
 	  "other reasons")                                                                         \

@@ -22,6 +22,8 @@ static __always_inline enum lb_verdict admit_client(const struct lb_addr *client
 {
 	struct lb_settings *settings = settings_get();
 
+	if (unlikely(!addr_is_host(client)))
+		return lb_drop(LB_DROP_MALFORMED);
 	if (unlikely(settings && settings->deny) && admit_listed(client, LB_LIST_DENY))
 		return lb_drop(LB_DROP_DENIED);
 	if (unlikely(vip->allow) && !admit_listed(client, vip->allow))

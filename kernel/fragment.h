@@ -316,7 +316,7 @@ __noinline int fragment(struct xdp_md *ctx)
 		verdict = parse_transport(ctx, pkt);
 		ports = pkt_l4(ctx, pkt); /* are there, even if not all of the header is */
 		if (verdict != LB_NEXT && (void *)(ports + 1) <= pkt_end(ctx))
-			pkt->tuple.ports = *ports;
+			pkt->tuple.ports = pkt_l4_len(pkt) < sizeof(*ports) ? 0 : *ports;
 		fragment->ports = pkt->tuple.ports;
 		fragment->id = fragment_new_id(pkt);
 	}

@@ -79,6 +79,8 @@ static __always_inline enum lb_verdict icmp_answer(const struct xdp_md *ctx, str
 	was = *(__be16 *)icmp;
 	icmp->type = pkt->family == AF_INET ? ICMP_ECHOREPLY : ICMPV6_ECHO_REPLY;
 	icmp->check = ~csum_fold((__u16)~icmp->check + csum_replace16(was, *(__be16 *)icmp));
+	if (!icmp->check)
+		icmp->check = 0xffff; /* as right, also for a reply of zeros, whose sum is no 0xffff */
 	__builtin_memcpy(mac, eth->h_dest, ETH_ALEN);
 	__builtin_memcpy(eth->h_dest, eth->h_source, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, mac, ETH_ALEN);
@@ -141,12 +143,16 @@ static __always_inline __u64 icmp_fix_csum(const struct xdp_md *ctx, const struc
 					   __u64 delta)
 {
 	__be16 *field = csum_field(ctx, pkt), was;
-	__u32 end = pkt->l4_off + (pkt->ip_proto == IPPROTO_TCP ? 18 : 8);
+	int udp = pkt->ip_proto == IPPROTO_UDP;
+	__u32 end = pkt->l4_off + (udp ? 8 : 18);
 
+	/* 0 is none, or what short quotes are filled up with (RFC 4884, 4). */
 	if (!field || end > pkt->l3_off + pkt->l3_len || !*field)
 		return 0;
 	was = *field;
 	*field = ~csum_fold((__u16)~was + delta);
+	if (udp && !*field)
+		*field = 0xffff;
 	return csum_replace16(was, *field);
 }
 
@@ -267,9 +273,10 @@ __noinline int icmp(struct xdp_md *ctx)
 	pkt = &scratch->pkt;
 	pkt->icmp_off = pkt->l4_off;
 	icmp = icmp_at(ctx, pkt);
-	if ((void *)(icmp + 1) > pkt_end(ctx))
+	if ((void *)(icmp + 1) > pkt_end(ctx) || pkt_l4_len(pkt) < sizeof(*icmp))
 		return LB_PASS;
-	if (icmp_is_echo(pkt, icmp->type) && pkt->local_flags & LB_LOCAL_VIP)
+	if (icmp_is_echo(pkt, icmp->type) && pkt->local_flags & LB_LOCAL_VIP &&
+	    addr_is_host(&pkt->tuple.src))
 		return icmp_answer(ctx, pkt);
 	return icmp_is_error(pkt, icmp->type) ? icmp_error(ctx, scratch) : LB_PASS;
 }

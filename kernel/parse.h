@@ -183,7 +183,7 @@ static __always_inline enum lb_verdict parse_udp(const struct xdp_md *ctx, struc
 	pkt->tcp_seq = 0; /* else that of the packet before is followed */
 	len = bpf_ntohs(udp->len);
 	/* A first fragment holds less than the datagram's length says. */
-	if (len < sizeof(*udp) || (len > l4_len && !pkt->frag))
+	if (l4_len < sizeof(*udp) || len < sizeof(*udp) || (len > l4_len && !pkt->frag))
 		return lb_drop(LB_DROP_MALFORMED);
 	return LB_NEXT;
 }
@@ -191,7 +191,7 @@ static __always_inline enum lb_verdict parse_udp(const struct xdp_md *ctx, struc
 /* Ports and what else the transport header says. LB_PASS: not a protocol that we balance. */
 static __always_inline enum lb_verdict parse_transport(const struct xdp_md *ctx, struct lb_pkt *pkt)
 {
-	__u32 l4_len = pkt->l3_len - (pkt->l4_off - pkt->l3_off);
+	__u32 l4_len = pkt_l4_len(pkt);
 
 	pkt->tuple.ports = 0; /* else those of the packet before, when this one has none */
 	switch (pkt->ip_proto) {

@@ -133,6 +133,11 @@ static __always_inline int pkt_beyond(void *at, __u32 bytes, void *end)
 	return at > end;
 }
 
+static __always_inline __u32 pkt_l4_len(const struct lb_pkt *pkt)
+{
+	return pkt->l3_len - (pkt->l4_off - pkt->l3_off);
+}
+
 #define PKT_L4_OFF_MAX 0xff
 
 /* The mask, which changes nothing, shows the verifier what the parser made sure of. */
@@ -176,6 +181,15 @@ static __always_inline void addr_from_v6(struct lb_addr *addr, const __be32 *v6)
 static __always_inline int addr_is_v4(const struct lb_addr *addr)
 {
 	return !addr->q[0] && addr->w[2] == bpf_htonl(LB_V4_PREFIX);
+}
+
+/* Can it be somebody's alone (RFC 1122, 3.2.1.3; RFC 4291, 2.4)? Others open no flow and get no answer. */
+static __always_inline int addr_is_host(const struct lb_addr *addr)
+{
+	if (addr_is_v4(addr))
+		return addr->b[12] && addr->b[12] != 127 && addr->b[12] < 224;
+	return addr->b[0] != 0xff &&
+	       (addr->q[0] || addr->w[2] || (addr->w[3] & ~bpf_htonl(1)));
 }
 
 /* Of the packet as it came, as the header of a tunnel names it (RFC 2003, RFC 2473). */

@@ -19,6 +19,8 @@ static __always_inline __u32 report_kind(const struct lb_pkt *pkt, enum lb_verdi
 {
 	int v4 = pkt->family == AF_INET;
 
+	if (v4 && pkt->frag & LB_IP_OFFSET) /* RFC 1122, 3.2.2 */
+		return 0;
 	if (verdict == lb_drop(LB_DROP_TTL))
 		return (v4 ? ICMP_TIME_EXCEEDED : ICMPV6_TIME_EXCEED) << 8;
 	if (verdict == lb_drop(LB_DROP_TOO_BIG))

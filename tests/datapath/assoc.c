@@ -13,7 +13,7 @@ static uint16_t next_port; /* no two talks of a scenario are equal */
 
 static void begin(struct run *run)
 {
-	next_port = 1024;
+	next_port = 2048;
 	RUN_CHECK(run, !half__count(run->fx, NULL));
 }
 

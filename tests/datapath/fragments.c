@@ -513,7 +513,7 @@ static void too_big(struct run *run)
 	if (fixture_one_way == DIRECT || (run->fx->variant == GENERIC && !run->fx->says_mtu))
 		return;
 	frame = piece(&whole, 800, (LAB_MTU - frame__ip_len(&frame)) & ~7);
-	run__send(run, &frame, LAB_NEAR, REPORTED, LB_DROP_TOO_BIG);
+	run__send(run, &frame, LAB_NEAR, frame_v6 ? REPORTED : DROPPED, LB_DROP_TOO_BIG);
 }
 
 static const struct scenario scenarios[] = {

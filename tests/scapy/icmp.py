@@ -126,8 +126,8 @@ def test_quotes(check):
 
 
 def test_quotes_of_zero(check):
-    """Quotes whose checksum is 0, or was sent as 0xffff instead of it (RFC 768)."""
-    for flow in check.flows(lambda service: service.is_pair):
+    """Quotes whose checksum was sent as 0xffff instead of 0 (RFC 768). TCP's 0 may be filling (RFC 4884)."""
+    for flow in check.flows(lambda service: service.is_pair and service.l4 is UDP):
         family = flow.service.family
         for by_client in False, True:
             about = About(flow, by_client)
@@ -292,7 +292,14 @@ def echo(service, client, data, reply=False, number=0x1234, seq=1, **fields):
         fields["ttl"] = 64
     head = IP(src=ends[0], dst=ends[1], **fields) if family == 4 else \
         IPv6(src=ends[0], dst=ends[1], hlim=fields.pop("ttl", 64), tc=fields.pop("tos", 0), **fields)
-    return Ether(src=macs[0], dst=macs[1]) / head / layer / Raw(data)
+    packet = Ether(src=macs[0], dst=macs[1]) / head / layer / Raw(data)
+    if reply:  # 0xffff is right wherever 0 is, and the other way round only for some
+        whole = packet.__class__(bytes(packet))
+        name = "chksum" if family == 4 else "cksum"
+        inner = whole.getlayer(type(layer))
+        if getattr(inner, name) == 0:
+            setattr(packet.getlayer(type(layer)), name, 0xffff)
+    return packet
 
 
 def test_echo(check):

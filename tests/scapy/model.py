@@ -95,6 +95,7 @@ class Flow:
         self.cport = next(ports_client)
         self.iface, self.mac = lab.way_to(self.client)
         self.sport = None  # toward the backend; of gue the outer one
+        self.label = 0  # of an outer IPv6 header
         if service.method == "nat":
             self.sport = self.cport
         self.seq = 1000
@@ -175,7 +176,8 @@ class Flow:
             layer = IP(src=service.own, dst=service.backend, tos=tos, ttl=64, id=0, flags="DF",
                        proto=number)
         else:
-            layer = IPv6(src=service.own, dst=service.backend, tc=tos, hlim=64, nh=number)
+            layer = IPv6(src=service.own, dst=service.backend, tc=tos, fl=self.label, hlim=64,
+                         nh=number)
         if service.method == "gue":
             layer = layer / UDP(sport=self.sport, dport=GUE_PORT) / GUE(proto=proto)
             if service.backend_family == 4:
@@ -183,8 +185,10 @@ class Flow:
         return Ether(src=packet.src, dst=packet.dst) / layer / Raw(built(inner))
 
     def learn(self, frame):
-        """The port that the balancer chose."""
+        """What the balancer chose: port, flow label."""
         service = self.service
+        if service.method in ("ipip", "gue") and service.backend_family == 6 and not self.label:
+            self.label = int.from_bytes(frame[15:18], "big") & 0xfffff
         if self.sport or service.method not in ("fullnat", "gue"):
             return True
         offset = 14 + (20 if service.backend_family == 4 else 40)

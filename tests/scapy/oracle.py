@@ -216,7 +216,8 @@ def is_tunnel(service, view, out, sums):
         head = IP(src=service.own, dst=service.backend, tos=tos, ttl=64, id=0, flags="DF",
                   proto=number)
     else:
-        head = IPv6(src=service.own, dst=service.backend, tc=tos, hlim=64, nh=number)
+        head = IPv6(src=service.own, dst=service.backend, tc=tos, hlim=64, nh=number,
+                    fl=int.from_bytes(out[15:18], "big") & 0xfffff)
     payload = Raw(bytes(inner.data[14:14 + length]))
     if service.method == "gue":
         at = 14 + service.overhead - 12

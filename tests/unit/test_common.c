@@ -347,6 +347,32 @@ static void test_places(void **state)
 	assert_true(differ > 65000);
 }
 
+/* Addresses that differ in two of the bytes that hosts and their networks do. */
+static void test_clients_spread(void **state)
+{
+	static uint8_t seen[65536];
+	struct lb_addr vip = {}, client = { .b = { 0x20, 0x01, 0x0d, 0xb8 } };
+	__u64 factors[CT_HASH_WORDS];
+	uint32_t a, b, i, sets;
+
+	(void)state;
+	vip.b[0] = 0x20;
+	for (a = 3; a < 16; a++) {
+		for (b = a + 1; b < 16; b++) {
+			ct_hash_factors(a << 8 | b, factors);
+			memset(seen, 0, sizeof(seen));
+			for (i = sets = 0; i < 65536; i++) {
+				client.b[a] = i >> 8;
+				client.b[b] = (uint8_t)i;
+				sets += !seen[ct_hash(&client, &vip, 1234, factors) >> 48]++;
+			}
+			client.b[a] = client.b[b] = 0;
+			if (sets < 65536 / 8)
+				fail_msg("bytes %u and %u: %u sets", a, b, sets);
+		}
+	}
+}
+
 static void test_local_table(void **state)
 {
 	uint64_t seed = 5, seen = 0;
@@ -542,6 +568,7 @@ int main(void)
 		cmocka_unit_test(test_packed_timeouts), cmocka_unit_test(test_control_word),
 		cmocka_unit_test(test_halves),
 		cmocka_unit_test(test_turned_half),		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_clients_spread),
 		cmocka_unit_test(test_local_table),	cmocka_unit_test(test_csum_fold),
 		cmocka_unit_test(test_csum_replace),	cmocka_unit_test(test_hash_5tuple),
 		cmocka_unit_test(test_hash_parts),	cmocka_unit_test(test_drop_reasons),
