@@ -180,8 +180,8 @@ static inline __u64 ct_number(__u64 word)
 /*
  * Multiply-shift over the words (Dietzfelbinger et al., 1997; all products at once, no round waits
  * for the one before); only the highest bits are good. The multipliers are secret, so that nobody
- * outside can choose flows that fall into one set. Addresses count as numbers, with what hosts and
- * networks differ by in the low bits: those reach all bits of a product, the highest ones only its
+ * outside can choose flows that fall into one set. Remote addresses count as numbers, with what hosts
+ * and networks differ by in the low bits: those reach all bits of a product, the highest ones only its
  * highest. Of the local address and not of its id, so that a packet's set can be fetched while its
  * address is still being looked up.
  */
@@ -189,7 +189,7 @@ static inline __u64 ct_hash(const struct lb_addr *remote, const struct lb_addr *
 			    const volatile __u64 *factors)
 {
 	return ct_number(remote->q[0]) * factors[0] + ct_number(remote->q[1]) * factors[1] +
-	       ct_number(local->q[0]) * factors[2] + ct_number(local->q[1]) * factors[3] +
+	       local->q[0] * factors[2] + local->q[1] * factors[3] +
 	       (ends & CT_ENDS_FLOW) * factors[4];
 }
 

@@ -412,12 +412,51 @@ static int mark_pairs(const struct lb_service_key *key, const struct lb_vip *vip
 	return 0;
 }
 
+struct attached {
+	struct balancer *b;
+	char native[IFNAMSIZ]; /* one of them; "": none */
+	char stacked[IFNAMSIZ];
+};
+
+static int look_at(const char *name, const struct loader_link *link, void *arg)
+{
+	struct attached *attached = arg;
+	struct lb_iface iface;
+	struct nl_link its;
+
+	(void)name;
+	if (!link->ifindex || maps__iface_get(&attached->b->maps, link->ifindex, &iface) ||
+	    nl__link_get_index(attached->b->nl, link->ifindex, &its))
+		return 0;
+	if (iface.mode == LB_MODE_NATIVE)
+		snprintf(attached->native, sizeof(attached->native), "%s", its.name);
+	if (!strcmp(its.kind, "vlan"))
+		snprintf(attached->stacked, sizeof(attached->stacked), "%s", its.name);
+	return 0;
+}
+
+/* Drivers send frames that XDP redirects; a device on top of another takes none. */
+static void note_stacked(struct balancer *b)
+{
+	struct attached attached = { .b = b };
+	char text[192];
+
+	loader__link_each(b->dir, look_at, &attached);
+	if (!attached.native[0] || !attached.stacked[0])
+		return;
+	snprintf(text, sizeof(text), "what comes in by %s in native mode can't leave by %s, a VLAN's device: "
+				     "lbctl attach %s --mode generic",
+		 attached.native, attached.stacked, attached.native);
+	b->note(text);
+}
+
 void balancer__attach_notes(struct balancer *b)
 {
 	uint32_t noted[16], noted_n = 0, i, j;
 	bool replies[LB_MAX_VIPS] = {}; /* pass here */
 	struct nl_route route;
 
+	note_stacked(b);
 	maps__vip_each(&b->maps, mark_pairs, replies);
 	for (i = 0; i < LB_MAX_BACKENDS && noted_n < 16; i++) {
 		if (!maps__backend_used(&b->maps, i) || !replies[b->maps.backends[i].vip] ||
