@@ -245,8 +245,10 @@ static int attach_mode(struct balancer *b, const struct nl_link *link, enum lb_m
 	else if (!err)
 		err = loader__attach(b->dir, link->name, link->ifindex, mode, before);
 	if (err)
-		text_error__set(error, "the kernel refuses %s mode: %s",
-				mode == LB_MODE_GENERIC ? "generic" : "native", strerror(-err));
+		text_error__set(error, "the kernel refuses %s mode: %s%s",
+				mode == LB_MODE_GENERIC ? "generic" : "native", strerror(-err),
+				err == -EEXIST ? "; a device on top of it has a program: detach that "
+						 "one first" : "");
 	if (settle_iface(b, link->ifindex, before, err ? before : &iface, &iface) && !err)
 		err = -EIO;
 	return err;
@@ -382,6 +384,7 @@ int balancer__attach(struct balancer *b, const char *iface, const struct attach_
 	resolve_gateways(b, &link, AF_INET6);
 	if (mode == LB_MODE_NATIVE)
 		native_notes(b, &link);
+	attach__vlan_notes(b, &link);
 	if (own && own_mode_was != mode)
 		b->note("the kernel takes one mode at a time: packets that came in during the change met "
 			"this host, which may have reset their connections");
@@ -403,70 +406,4 @@ int balancer__set_new_rate(struct balancer *b, uint32_t rate, struct text_error 
 	if (err)
 		text_error__set(error, "%s", strerror(-err));
 	return err;
-}
-
-static int mark_pairs(const struct lb_service_key *key, const struct lb_vip *vip, void *arg)
-{
-	(void)key;
-	((bool *)arg)[vip->id] = ct_pairs(vip->method);
-	return 0;
-}
-
-struct attached {
-	struct balancer *b;
-	char native[IFNAMSIZ]; /* one of them; "": none */
-	char stacked[IFNAMSIZ];
-};
-
-static int look_at(const char *name, const struct loader_link *link, void *arg)
-{
-	struct attached *attached = arg;
-	struct lb_iface iface;
-	struct nl_link its;
-
-	(void)name;
-	if (!link->ifindex || maps__iface_get(&attached->b->maps, link->ifindex, &iface) ||
-	    nl__link_get_index(attached->b->nl, link->ifindex, &its))
-		return 0;
-	if (iface.mode == LB_MODE_NATIVE)
-		snprintf(attached->native, sizeof(attached->native), "%s", its.name);
-	if (!strcmp(its.kind, "vlan"))
-		snprintf(attached->stacked, sizeof(attached->stacked), "%s", its.name);
-	return 0;
-}
-
-/* Drivers send frames that XDP redirects; a device on top of another takes none. */
-static void note_stacked(struct balancer *b)
-{
-	struct attached attached = { .b = b };
-	char text[192];
-
-	loader__link_each(b->dir, look_at, &attached);
-	if (!attached.native[0] || !attached.stacked[0])
-		return;
-	snprintf(text, sizeof(text), "what comes in by %s in native mode can't leave by %s, a VLAN's device: "
-				     "lbctl attach %s --mode generic",
-		 attached.native, attached.stacked, attached.native);
-	b->note(text);
-}
-
-void balancer__attach_notes(struct balancer *b)
-{
-	uint32_t noted[16], noted_n = 0, i, j;
-	bool replies[LB_MAX_VIPS] = {}; /* pass here */
-	struct nl_route route;
-
-	note_stacked(b);
-	maps__vip_each(&b->maps, mark_pairs, replies);
-	for (i = 0; i < LB_MAX_BACKENDS && noted_n < 16; i++) {
-		if (!maps__backend_used(&b->maps, i) || !replies[b->maps.backends[i].vip] ||
-		    nl__route_get(b->nl, &b->maps.backends[i].addr, &route) || !route.oif)
-			continue;
-		for (j = 0; j < noted_n && noted[j] != route.oif; j++)
-			;
-		if (j < noted_n)
-			continue;
-		noted[noted_n++] = route.oif;
-		balancer__note_unattached(b, route.oif);
-	}
 }

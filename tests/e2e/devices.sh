@@ -19,8 +19,10 @@ test_vlan_device() {
 	lab_nginx b2
 	vlan client 10.10.0.4
 	vlan lb 10.10.0.5
-	lab_lbctl attach eth0 --mode generic
+	lab_lbctl attach eth0 --mode generic 2>"$LAB_DIR/note"
+	grep -q 'VLAN devices (eth0.10).*rxvlan off' "$LAB_DIR/note" || fail "$(cat "$LAB_DIR/note")"
 	lab_lbctl attach eth0.10 --mode generic
+	lab_in br ethtool -K lb-eth0 txvlan off >/dev/null # its peer is lb's eth0
 	VIP=10.10.0.5:80/tcp HOST=10.10.0.5
 	vip_up
 	for i in $(seq 20); do
@@ -30,7 +32,11 @@ test_vlan_device() {
 	lab_file big $((20 << 20))
 	fetch --max-time 60 -o "$LAB_DIR/down" "http://$HOST/big"
 	cmp "$LAB_DIR/down" "$LAB_DIR/www/big"
-	lab_lbctl attach eth0 --mode native 2>"$LAB_DIR/note"
-	grep -q "native mode can't leave by eth0.10" "$LAB_DIR/note" || fail "$(cat "$LAB_DIR/note")"
 	check "$(json show interfaces)" 'map(.interface) | sort == ["eth0", "eth0.10"]'
+	! lab_lbctl attach eth0 --mode native 2>"$LAB_DIR/error" || fail "the kernel didn't mind"
+	grep -q 'a device on top of it has a program' "$LAB_DIR/error" || fail "$(cat "$LAB_DIR/error")"
+	lab_lbctl unload
+	lab_lbctl attach eth0 --mode native
+	lab_lbctl attach eth0.10 --mode generic 2>"$LAB_DIR/note"
+	grep -q "native mode can't leave by eth0.10" "$LAB_DIR/note" || fail "$(cat "$LAB_DIR/note")"
 }
