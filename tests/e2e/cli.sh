@@ -166,7 +166,7 @@ test_json_names() {
 	vip_up
 	fetch "http://$LAB_VIP/" >/dev/null
 	check "$(json show vips)" "$keys"' - ["vip","method","scheduler","hash","backends","up",
-		"flows","packets","bytes","drops","new_rate","allow"] == [] and .[0] == .[0] + {vip: "172.17.0.5:80/tcp",
+		"flows","packets","bytes","drops","announce","persist_ms","new_rate","allow"] == [] and .[0] == .[0] + {vip: "172.17.0.5:80/tcp",
 		method: "fullnat", scheduler: "maglev", hash: "5tuple", backends: 2, up: 2}'
 	check "$(json show backends)" 'length == 2 and .[0] == .[0] + {vip: "172.17.0.5:80/tcp",
 		backend: "172.17.0.2:80", weight: 1, admin: "auto", state: "up",
